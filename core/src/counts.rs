@@ -8,7 +8,6 @@ pub(crate) mod lane_map;
 pub(crate) mod lane_sums;
 pub(crate) mod lanes;
 pub(crate) mod layout;
-pub(crate) mod orderings;
 pub(crate) mod outcome_cell;
 pub(crate) mod own_cells;
 pub(crate) mod shard_cells;

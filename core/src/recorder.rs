@@ -80,16 +80,15 @@ impl<'a> Recorder<'a> {
         parts.control.shards_used.fetch_max(number as u64 + 1, Ordering::Release);
         let ring = parts.spill_ring.len();
         let first = number * ring;
+        let (head, tail) = ring::resume(&shard[shard_word::HEAD], &shard[shard_word::TAIL]);
         Self {
             registry,
             cells: OwnCells::none(registry.lane_map().slots()),
             shard,
             ring: parts.rings.get(first..first + ring).unwrap_or_default(),
             number,
-            // Relaxed: the shard's former owner wrote it, and the claim above pairs with the owner's release.
-            head: shard[shard_word::HEAD].load(Ordering::Relaxed),
-            // Acquire pairs with the pump's release: the slots before this tail have been read.
-            tail: shard[shard_word::TAIL].load(Ordering::Acquire),
+            head,
+            tail,
             status: registry.status_label(),
             children: Children::new(),
             not_sync: PhantomData,
@@ -306,8 +305,7 @@ impl Drop for Recorder<'_> {
             // Relaxed: this is a figure for display.
             self.registry.parts.control.spill_recorders.fetch_sub(1, Ordering::Relaxed);
         } else {
-            // Release: the next owner's claim, which is an acquire, sees all that was counted here.
-            self.shard[shard_word::OWNED].store(0, Ordering::Release);
+            parts::release(&self.shard[shard_word::OWNED]);
         }
     }
 }

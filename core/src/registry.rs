@@ -7,6 +7,7 @@ pub(crate) mod entry;
 pub(crate) mod exceeded;
 pub(crate) mod exemplars;
 pub(crate) mod exporter;
+pub(crate) mod first_folded;
 pub(crate) mod gauges;
 pub(crate) mod intern;
 mod key_hash;
@@ -36,7 +37,6 @@ use self::key_words::KeyHead;
 use self::ledger::Ledger;
 use self::parts::{Parts, ShardWords, shard_word};
 use self::usage::{FullRing, Usage};
-use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::bounds::{Bounds, BoundsError};
 use crate::counts::lane_map::LaneMap;
@@ -55,17 +55,14 @@ pub struct Registry<'a> {
 impl<'a> Registry<'a> {
     pub(crate) fn over(parts: Parts<'a>) -> Self {
         let registry = Self { parts };
-        let ready = &parts.control.ready;
-        // Acquire pairs with the release below: a thread that skips the writing sees what was written. Threads that
-        // come at the same time write the same words, and one of them enters the key in the index.
-        if ready.load(Ordering::Acquire) == 0 {
+        // One of the threads that come at the same time enters the key in the index.
+        parts::before_ready(&parts.control.ready, || {
             let key = Key::OVERFLOW;
             let hash = key_hash::of_key(&key, &KeyHead::of(&key));
             registry.entry(Series::OVERFLOW).write(&key);
             intern::enter(parts.index, hash, Series::OVERFLOW.number());
             registry.entry(Series::OVERFLOW).publish();
-            ready.store(1, Ordering::Release);
-        }
+        });
         registry
     }
 
@@ -159,14 +156,7 @@ impl<'a> Registry<'a> {
     /// Method and name of the first series that was folded into the overflow series.
     #[must_use]
     pub fn first_folded(self) -> Option<(String<METHOD_BYTES>, String<NAME_BYTES>)> {
-        let first = &self.parts.control.first_folded;
-        // Acquire pairs with the release in `note_folded`.
-        let state = first.state.load(Ordering::Acquire);
-        if state < 2 {
-            return None;
-        }
-        let (method, name) = ((state >> 8) as u8, (state >> 16) as u8);
-        Some((text(&first.method, method.into())?, text(&first.name, name.into())?))
+        self.parts.control.first_folded.get()
     }
 
     /// The limits of the storage that were exceeded since it was made. This reads a few words, however many series
@@ -376,15 +366,7 @@ impl<'a> Registry<'a> {
     fn note_folded(self, key: &Key<'_>) {
         // Relaxed: only the sum counts.
         self.parts.control.folded.fetch_add(1, Ordering::Relaxed);
-        let first = &self.parts.control.first_folded;
-        // Relaxed: the exchange only decides who writes; the release store below publishes what was written.
-        let won = first.state.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if won {
-            words::store(&first.method, key.method.as_bytes());
-            words::store(&first.name, key.name.as_bytes());
-            let lengths = (key.method.len() << 8 | key.name.len() << 16) as u64;
-            first.state.store(2 | lengths, Ordering::Release);
-        }
+        self.parts.control.first_folded.note(key.method, key.name);
     }
 
     /// Series numbers below this may be in use. Whether one is, its entry says.
@@ -511,13 +493,6 @@ impl Entries for Seek<'_, '_> {
     fn free_link(&self, number: u32) -> &AtomicU64 {
         self.registry.entry(Series::from_number(number)).free_link()
     }
-}
-
-fn text<const N: usize>(words: &[AtomicU64], length: usize) -> Option<String<N>> {
-    let mut bytes = heapless::Vec::new();
-    bytes.resize_default(length).ok()?;
-    words::load(words, &mut bytes);
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(all(test, not(loom)))]

@@ -6,11 +6,11 @@
 //! between two carries knows the total, whichever half the lane is in. Were it to carry at the full turn, a reader could
 //! not tell a lane that has just begun a turn from one that begins it again.
 //!
-//! What a reader needs of the order of the stores is said at each; `ci/orderings.sh` shows that none of them can go.
+//! What a reader needs of the order of the stores is said at each; `sim/mutations/run model-lanes` shows that none of them
+//! can go.
 
 use crate::atomics::owned::{OwnedU16, OwnedU32, OwnedWord as _};
-use crate::atomics::{AtomicU64, Ordering};
-use crate::counts::orderings;
+use crate::atomics::{AtomicU64, Ordering, fence};
 
 /// Requests that a lane counts between two carries.
 pub(crate) const HALF_TURN: u64 = if cfg!(loom) { 2 } else { 1 << 15 };
@@ -31,9 +31,9 @@ pub(crate) fn carry(wide: &OwnedU32, wide_in_use: &AtomicU64) {
     // Relaxed: the fence below comes before the first lane that has begun a turn again.
     wide_in_use.store(1, Ordering::Relaxed);
     // Release: whoever sees the carry sees the half turn in the lane.
-    wide.store(wide.own_value().wrapping_add(1), orderings::WIDE_STORE);
+    wide.store(wide.own_value().wrapping_add(1), Ordering::Release);
     // Whoever sees a later value of the lane sees the carry.
-    orderings::fence_after_carry();
+    fence(Ordering::Release);
 }
 
 /// The total of a lane and its wide word. A lane that carries meanwhile is read again, which happens once in half a turn.
@@ -41,10 +41,10 @@ pub(crate) fn carry(wide: &OwnedU32, wide_in_use: &AtomicU64) {
 pub(crate) fn total(lane: &OwnedU16, wide: &OwnedU32) -> u64 {
     loop {
         // Acquire pairs with the release store in `carry`.
-        let carried = wide.load(orderings::WIDE_LOAD);
+        let carried = wide.load(Ordering::Acquire);
         let in_turn = u64::from(lane.load(Ordering::Relaxed));
         // Pairs with the fence in `carry`: a lane from after it shows its carry to the next load.
-        orderings::fence_before_second_look();
+        fence(Ordering::Acquire);
         if wide.load(Ordering::Relaxed) == carried {
             let half_turns = u64::from(carried).wrapping_mul(HALF_TURN);
             return half_turns.wrapping_add(in_turn.wrapping_sub(half_turns) % TURN);
@@ -92,6 +92,6 @@ pub(crate) fn add_four_narrow(sums: &mut [u64], lanes: [&[OwnedU16]; 4]) {
 #[inline(always)]
 pub(crate) fn were_narrow(wide_in_use: &AtomicU64) -> bool {
     // Pairs with the fence in `carry`: a lane that has begun a turn again shows that wide words are in use.
-    orderings::fence_after_narrow();
+    fence(Ordering::Acquire);
     wide_in_use.load(Ordering::Relaxed) == 0
 }

@@ -1,5 +1,5 @@
 //! Lanes under the model checker, with a half turn of two requests: no total is ever wrong by a turn, so that none goes back
-//! and none says more than was counted. `ci/orderings.sh` runs these with each order taken away, and sees them fail.
+//! and none says more than was counted. `sim/mutations/run model-lanes` takes away each order that they need.
 
 use core::{array, slice};
 
@@ -7,14 +7,14 @@ use heapless::Vec;
 use loom::sync::Arc;
 use loom::thread;
 
+use crate::atomics::AtomicU64;
 use crate::atomics::owned::{OwnedU16, OwnedU32};
-use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::lane_map::LaneRange;
 use crate::counts::lane_sums::LaneSums;
 use crate::counts::lanes;
 use crate::counts::layout::{CellHead, WIDE_IN_USE};
 use crate::counts::outcome_cell::OutcomeCell;
-use crate::registry::parts::claim;
+use crate::registry::parts::{claim, release};
 
 /// One lane of a cell, and the words that it carries into.
 struct Counted {
@@ -76,7 +76,7 @@ fn check_readings(counted: &Counted, most: u64, read: impl Fn(&Counted) -> u64) 
 
 fn model(check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    // Two suffice for every failure that `ci/orderings.sh` expects, and three take hours.
+    // Two suffice for every order that must not go, and three take hours.
     builder.preemption_bound = Some(2);
     builder.check(check);
 }
@@ -131,7 +131,7 @@ fn a_shard_that_is_handed_over_keeps_its_totals() {
             let counted = counted.clone();
             thread::spawn(move || {
                 counted.count(3);
-                counted.owned.store(0, Ordering::Release);
+                release(&counted.owned);
             })
         };
         let second = {

@@ -115,7 +115,8 @@ pub(crate) fn enter(index: &[AtomicU64], hash: u64, number: u32) {
 }
 
 impl FreeEntries<'_> {
-    fn take(&self, entries: &impl Entries) -> Option<u32> {
+    /// The number of an entry that nobody else has.
+    pub(crate) fn take(&self, entries: &impl Entries) -> Option<u32> {
         // Acquire pairs with the release in `give_back`, which publishes the link.
         let mut top = self.returned.load(Ordering::Acquire);
         while top as u32 != 0 {
@@ -132,7 +133,8 @@ impl FreeEntries<'_> {
         self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).ok().map(|taken| taken as u32 + self.first)
     }
 
-    fn give_back(&self, number: u32, entries: &impl Entries) {
+    /// Lets others take an entry that was taken and never entered.
+    pub(crate) fn give_back(&self, number: u32, entries: &impl Entries) {
         let mut top = self.returned.load(Ordering::Relaxed);
         loop {
             entries.free_link(number).store(top & u64::from(u32::MAX), Ordering::Relaxed);

@@ -1,19 +1,18 @@
 //! What storage is made of: the words that each shard and the registry have once, and the slices that a registry works
 //! on.
 
-use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, each, zeros};
+use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, each, fence, zeros};
 use crate::counts::bounds::{BUCKETS, BoundsWords};
 use crate::counts::cells::Cells;
 use crate::counts::lane_map::{LaneMapWords, Slots};
-use crate::counts::orderings;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::exporter::Exporter;
+use crate::registry::first_folded::FirstFolded;
 use crate::registry::gauges::{GAUGES, GaugeWords};
 use crate::registry::ledger::Ledger;
 use crate::registry::ring::{SharedSlot, Slot};
 use crate::registry::status::StatusWord;
-use crate::request::key::{METHOD_BYTES, NAME_BYTES};
 
 /// Most recorders with shards of their own. The number of a recorder goes into the lowest bits of a timestamp, at most
 /// ten.
@@ -78,16 +77,6 @@ pub(crate) struct Control {
     pub(crate) ledgers: [Ledger; Exporter::ALL.len()],
 }
 
-/// The key that was folded into the overflow series first.
-#[derive(Debug)]
-pub(crate) struct FirstFolded {
-    /// 0: there is none. 1: it is being written. Else: it is written, the low byte is 2, and the two bytes above it are
-    /// the lengths of method and name.
-    pub(crate) state: AtomicU64,
-    pub(crate) method: [AtomicU64; METHOD_BYTES.div_ceil(8)],
-    pub(crate) name: [AtomicU64; NAME_BYTES.div_ceil(8)],
-}
-
 impl Control {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
@@ -110,7 +99,7 @@ impl Control {
                 lane_map: AtomicU64::new(0),
                 classic_ends: zeros(),
                 status: StatusWord::new(),
-                first_folded: FirstFolded { state: AtomicU64::new(0), method: zeros(), name: zeros() },
+                first_folded: FirstFolded::new(),
                 gauges: each!(GaugeWords::new(); GAUGES),
                 ledgers: each!(Ledger::new(); Exporter::ALL.len()),
             }
@@ -125,9 +114,25 @@ pub(crate) fn claim(owned: &AtomicU64) -> bool {
     let is_mine = owned.load(Ordering::Relaxed) == 0
         && owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
     if is_mine {
-        orderings::fence_after_claim();
+        // Whoever sees a lane that the new owner stores sees the carries of the former one.
+        fence(Ordering::Release);
     }
     is_mine
+}
+
+/// Gives a shard back. Release: the next owner's claim, which is an acquire, sees all that was counted before.
+pub(crate) fn release(owned: &AtomicU64) {
+    owned.store(0, Ordering::Release);
+}
+
+/// Makes what must be there before a registry is used, unless `ready` says that it is. Threads that come at once all make
+/// it: they must write the same words.
+pub(crate) fn before_ready(ready: &AtomicU64, make: impl FnOnce()) {
+    // Acquire pairs with the release below: a thread that makes nothing sees what was made.
+    if ready.load(Ordering::Acquire) == 0 {
+        make();
+        ready.store(1, Ordering::Release);
+    }
 }
 
 /// Storage without its const parameters: what a registry's handle is made of.

@@ -40,6 +40,13 @@ pub(crate) fn push(
     true
 }
 
+/// Where the ring of a shard that was just claimed is filled on: what [`push`] wants of head and tail.
+pub(crate) fn resume(head: &AtomicU64, tail: &AtomicU64) -> (u64, u64) {
+    // Relaxed: the shard's former owner wrote the head, and the claim pairs with its release. Acquire pairs with the
+    // consumer's release in `drain`: the slots before this tail have been read.
+    (head.load(Ordering::Relaxed), tail.load(Ordering::Acquire))
+}
+
 /// Takes out every event that is in the ring when the call begins, and hands each to `deliver`. Only one thread at a
 /// time may call this.
 pub(crate) fn drain(
