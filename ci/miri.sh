@@ -2,7 +2,7 @@
 # Core's tests of lanes under Miri, which finds undefined behaviour and races of threads, and changes threads between any
 # two steps: the tables of bounds and lanes, and the race of a reader with a lane that carries. Some minutes.
 #
-# What each order of loads and stores is for, the models show (ci/orderings.sh). Miri's weak memory is off: the race
+# What each order of loads and stores is for, the models show (sim/mutations/run model-lanes). Miri's weak memory is off: the race
 # compares lanes with a count that the writer tells after each request, which may be seen late there.
 #
 #   ci/miri.sh             checks; exits with 2 where Miri is not installed

@@ -1,5 +1,5 @@
 //! Lanes that carry while they are read, on real threads: every total lies between what was recorded before it was read and
-//! what was recorded after. Orders of loads and stores are proved by models (`ci/orderings.sh`); this finds plain mistakes.
+//! what was recorded after. Orders of loads and stores are proved by models (`ci/models.sh`); this finds plain mistakes.
 //!
 //! `LANE_RACE_SECONDS=600 cargo test --release -p loaddensity-metrics-core --test lane_race` is the soak.
 

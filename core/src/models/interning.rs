@@ -6,14 +6,17 @@ use loom::thread;
 use crate::atomics::{AtomicU64, Ordering, zeros};
 use crate::registry::intern::{self, Entries, FreeEntries};
 
-/// Entries of one word each: the key.
+/// Entries of two words each: the key, and labels that a look-up does not compare.
 struct Table {
     index: [AtomicU64; 4],
     keys: [AtomicU64; 2],
+    labels: [AtomicU64; 2],
     links: [AtomicU64; 2],
     next: AtomicU64,
     returned: AtomicU64,
 }
+
+const LABELS: u64 = 5;
 
 struct Wanted<'a>(&'a Table, u64);
 
@@ -24,6 +27,7 @@ impl Entries for Wanted<'_> {
 
     fn write(&self, number: u32) {
         self.0.keys[number as usize].store(self.1, Ordering::Relaxed);
+        self.0.labels[number as usize].store(LABELS, Ordering::Relaxed);
     }
 
     fn free_link(&self, number: u32) -> &AtomicU64 {
@@ -33,12 +37,24 @@ impl Entries for Wanted<'_> {
 
 impl Table {
     fn new() -> Self {
-        Self { index: zeros(), keys: zeros(), links: zeros(), next: AtomicU64::new(0), returned: AtomicU64::new(0) }
+        Self {
+            index: zeros(),
+            keys: zeros(),
+            labels: zeros(),
+            links: zeros(),
+            next: AtomicU64::new(0),
+            returned: AtomicU64::new(0),
+        }
     }
 
     /// All keys have the same hash, which is the worst case.
     fn intern(&self, key: u64) -> Option<u32> {
         intern::intern(&self.index, &self.free(), 7 << 32, &Wanted(self, key)).map(|(number, _)| number)
+    }
+
+    fn key_and_labels(&self, number: u32) -> (u64, u64) {
+        let [key, labels] = [&self.keys, &self.labels].map(|words| words[number as usize].load(Ordering::Relaxed));
+        (key, labels)
     }
 
     fn free(&self) -> FreeEntries<'_> {
@@ -78,18 +94,17 @@ fn two_keys_have_two_entries_even_with_one_hash() {
     });
 }
 
-#[test]
-fn a_thread_that_finds_an_entry_sees_all_of_it() {
-    loom::model(|| {
+/// Another thread looks for a key while it is interned; whatever it finds is whole.
+fn check_seeker(seek: fn(&Table) -> Option<u32>) {
+    loom::model(move || {
         let table = Arc::new(Table::new());
         let seeker = {
             let table = table.clone();
             thread::spawn(move || {
-                let key_of = |number: u32| table.keys[number as usize].load(Ordering::Relaxed);
-                let near = intern::near(&table.index, 7 << 32).filter(|number| *number != u32::MAX);
-                assert!(near.is_none_or(|number| key_of(number) == 11));
-                let found = intern::find(&table.index, 7 << 32, |number| key_of(number) == 11);
-                assert!(near.is_none() || found == near);
+                let found = seek(&table);
+                if let Some(number) = found {
+                    assert_eq!(table.key_and_labels(number), (11, LABELS));
+                }
                 found
             })
         };
@@ -97,8 +112,18 @@ fn a_thread_that_finds_an_entry_sees_all_of_it() {
         assert!(interned.is_some());
         let found = seeker.join().unwrap();
         assert!(found.is_none() || found == interned);
-        assert_eq!(intern::find(&table.index, 7 << 32, |number| number == 0), interned);
+        assert_eq!(seek(&table), interned);
     });
+}
+
+#[test]
+fn a_thread_that_finds_an_entry_sees_all_of_it() {
+    check_seeker(|table| intern::find(&table.index, 7 << 32, |number| table.key_and_labels(number).0 == 11));
+}
+
+#[test]
+fn a_thread_that_finds_an_entry_near_its_place_sees_all_of_it() {
+    check_seeker(|table| intern::near(&table.index, 7 << 32).filter(|number| *number != u32::MAX));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Breaks the exporters on purpose, one way after another, in a copy of the repository, and says which check notices.
+//! Breaks the exporters and what threads share on purpose, one way after another, in a copy of the repository, and says
+//! which check notices: for what threads share, which loom model.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ struct Mutation {
 struct MutationCheck {
     name: &'static str,
     arguments: Vec<String>,
+    /// Whether the tests are loom models, for which real atomics are replaced, in a target folder of their own.
+    is_loom: bool,
 }
 
 /// What came of a command.
@@ -46,6 +49,8 @@ enum CheckOutcome {
 
 /// The longest time of a check. None takes a tenth of it where nothing is wrong.
 const LIMIT: Duration = Duration::from_secs(600);
+/// The file for what a check prints.
+const OUTPUT: &str = "output";
 
 fn main() -> ExitCode {
     match run(&MutationArgs::parse()) {
@@ -95,17 +100,12 @@ fn caught_by(mutation: &Mutation, tree: &Path, place: &Path, seeds: u64) -> Resu
 
 fn first_failing(name: &str, tree: &Path, place: &Path, seeds: u64) -> Result<Option<String>, String> {
     for check in checks(name, seeds) {
-        let mut build = check.arguments.clone();
-        build.truncate(build.iter().position(|argument| argument == "--").unwrap_or(build.len()));
-        match build[0].as_str() {
-            "run" => build[0] = "build".into(),
-            _ => build.push("--no-run".into()),
-        }
-        if !matches!(cargo(&build, tree, place)?, CheckOutcome::Passes) {
+        if !matches!(cargo(&check.build(), tree, place)?, CheckOutcome::Passes) {
             return Err(format!("{name} does not compile"));
         }
-        match cargo(&check.arguments, tree, place)? {
+        match cargo(&check, tree, place)? {
             CheckOutcome::Passes => {}
+            CheckOutcome::Fails if check.is_loom => return Ok(Some(failed_tests(place))),
             CheckOutcome::Fails => return Ok(Some(check.name.into())),
             CheckOutcome::Hangs => return Ok(Some(format!("{}, which does not end", check.name))),
         }
@@ -113,12 +113,38 @@ fn first_failing(name: &str, tree: &Path, place: &Path, seeds: u64) -> Result<Op
     Ok(None)
 }
 
-/// What is asked, in this order. Drivers are no part of the simulation.
+impl MutationCheck {
+    /// The same without running it.
+    fn build(&self) -> Self {
+        let mut build = self.arguments.clone();
+        build.truncate(build.iter().position(|argument| argument == "--").unwrap_or(build.len()));
+        match build[0].as_str() {
+            "run" => build[0] = "build".into(),
+            _ => build.push("--no-run".into()),
+        }
+        Self { arguments: build, ..*self }
+    }
+}
+
+/// The names of the tests that the last check saw fail.
+fn failed_tests(place: &Path) -> String {
+    let output = fs::read_to_string(place.join(OUTPUT)).unwrap_or_default();
+    let named = |line: &str| Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.to_owned());
+    let failed: Vec<_> = output.lines().filter_map(named).collect();
+    if failed.is_empty() { "a model that ends the program".into() } else { failed.join(", ") }
+}
+
+/// What is asked, in this order. Drivers are no part of the simulation. A model must fail in the file that the name says:
+/// `model-rings-…` in `core/src/models/rings.rs`.
 fn checks(name: &str, seeds: u64) -> Vec<MutationCheck> {
     let check = |name, arguments: &str| {
         let arguments = arguments.split(' ').map(Into::into).collect();
-        MutationCheck { name, arguments }
+        MutationCheck { name, arguments, is_loom: false }
     };
+    if let Some(models) = name.strip_prefix("model-").and_then(|rest| rest.split('-').next()) {
+        let models = format!("test -p loaddensity-metrics-core --lib --release -- models::{models}");
+        return [MutationCheck { is_loom: true, ..check("models", &models) }].into();
+    }
     let seeds = format!("run --release -p loaddensity-metrics-sim --bin sim -- {seeds}");
     if name.starts_with("driver") {
         return [
@@ -132,15 +158,16 @@ fn checks(name: &str, seeds: u64) -> Vec<MutationCheck> {
     [check("sim", &seeds), check("core's tests", "test -p loaddensity-metrics-core --lib")].into()
 }
 
-fn cargo(arguments: &[String], tree: &Path, place: &Path) -> Result<CheckOutcome, String> {
-    let mut child = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(tree)
-        .env("CARGO_TARGET_DIR", place.join("target"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| error.to_string())?;
+fn cargo(check: &MutationCheck, tree: &Path, place: &Path) -> Result<CheckOutcome, String> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(&check.arguments).current_dir(tree).env("CARGO_TARGET_DIR", place.join("target"));
+    if check.is_loom {
+        let faster = [("INCREMENTAL", "1"), ("PROFILE_RELEASE_LTO", "off"), ("PROFILE_RELEASE_CODEGEN_UNITS", "16")];
+        command.envs(faster.map(|(key, value)| (format!("CARGO_{key}"), value)));
+        command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", place.join("loom"));
+    }
+    let output = fs::File::create(place.join(OUTPUT)).map_err(|error| error.to_string())?;
+    let mut child = command.stdout(output).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
     let begun = Instant::now();
     while begun.elapsed() < LIMIT {
         match child.try_wait().map_err(|error| error.to_string())? {
