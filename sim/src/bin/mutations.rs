@@ -71,6 +71,7 @@ fn run(args: &MutationArgs) -> Result<bool, String> {
     let tree = place.join("tree");
     copy(root, &tree)?;
     let mutations = mutations(root, &args.names)?;
+    all_pass_unbroken(&mutations, &tree, &place, args.seeds)?;
     println!("| mutation | what is broken | caught by | seconds |\n|---|---|---|--:|");
     let mut all_caught = true;
     for mutation in &mutations {
@@ -82,6 +83,21 @@ fn run(args: &MutationArgs) -> Result<bool, String> {
         all_caught &= caught.is_some();
     }
     Ok(all_caught)
+}
+
+/// A check that always fails would catch everything.
+fn all_pass_unbroken(mutations: &[Mutation], tree: &Path, place: &Path, seeds: u64) -> Result<(), String> {
+    let mut asked = Vec::new();
+    for check in mutations.iter().flat_map(|mutation| checks(&mutation.name, seeds)) {
+        if asked.contains(&check.arguments) {
+            continue;
+        }
+        if !matches!(cargo(&check, tree, place)?, CheckOutcome::Passes) {
+            return Err(format!("{} fails with nothing broken: cargo {}", check.name, check.arguments.join(" ")));
+        }
+        asked.push(check.arguments);
+    }
+    Ok(())
 }
 
 /// The check that fails with a mutation.

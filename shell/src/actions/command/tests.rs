@@ -802,7 +802,7 @@ fn opentelemetry_takes_its_parameters_and_refuses_wrong_ones() {
 }
 
 /// Calls the exporters' own check of the settings.
-fn checked(command: Command) -> Result<(), crate::StartError> {
+fn checked(command: Command) -> Result<(), StartError> {
     command.into_config().expect("a start").as_configuration().check()
 }
 
