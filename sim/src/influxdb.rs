@@ -1,6 +1,6 @@
 //! A modelled InfluxDB: it keeps each point once, by its series and time, and does to bodies what servers do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use loaddensity_metrics_core::export::verdict::Said;
 use loaddensity_metrics_vectors::influx;
@@ -13,6 +13,9 @@ use crate::weather::BodyOutcome;
 #[derive(Debug, Default)]
 pub(crate) struct InfluxdbStore {
     points: HashMap<Vec<u8>, u64>,
+    /// Good points that it had already, and over each of which it has failed alone. An exporter counts as refused a point over which a
+    /// server fails alone again and again, while it takes probes: it cannot know that an ill one had stored it before.
+    failed_alone: HashSet<Vec<u8>>,
     /// One of so many points is more than it can bear; 0: none.
     poison: u64,
     /// Bodies until the next one is decoded by somebody else's parser, which takes long.
@@ -31,6 +34,11 @@ impl InfluxdbStore {
     /// Requests that its points stand for.
     pub(crate) fn requests(&self) -> u64 {
         self.points.values().sum()
+    }
+
+    /// Points that may count as refused although they are stored.
+    pub(crate) fn doubtful(&self) -> u64 {
+        self.failed_alone.len() as u64
     }
 
     /// What it makes of a body.
@@ -63,6 +71,12 @@ impl InfluxdbStore {
                     let end = choices.below(lines.len() + 1);
                     let good: Vec<_> = lines[..end].iter().copied().filter(|line| !self.is_poison(line)).collect();
                     self.store(&good)?;
+                }
+                if let [line] = lines[..] {
+                    let (point, _) = point_of(line)?;
+                    if self.points.contains_key(&point) {
+                        self.failed_alone.insert(point);
+                    }
                 }
                 return Ok(Reply::Says(Said::Ill));
             }

@@ -82,6 +82,11 @@ impl<'a> Posts<'a> {
         self.store.requests()
     }
 
+    /// Requests that may count as refused although the server has them.
+    pub(crate) fn doubtful(&self) -> u64 {
+        self.store.doubtful()
+    }
+
     pub(crate) const fn sends_sums(&self) -> bool {
         matches!(self.points, PostedPoints::Intervals(_))
     }

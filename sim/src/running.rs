@@ -137,9 +137,10 @@ impl<'a> ModelledExporter<'a> {
         let dropped = |cause| account.dropped.get(cause);
         let unknown = account.held + dropped(DropReason::Unconfirmed);
         let (most_sent, stored, most_stored) = match &self.mode {
-            // Where a server takes some of an interval's points and does not say which, the heaviest count as refused.
+            // Where a server takes some of an interval's points and does not say which, the heaviest count as refused. So does a
+            // point over which an ill server fails alone, although it has it.
             ExporterMode::Posts(posts) => {
-                let heaviest = if posts.sends_sums() { dropped(DropReason::Refused) } else { 0 };
+                let heaviest = if posts.sends_sums() { dropped(DropReason::Refused) } else { posts.doubtful() };
                 (posts.stored(), posts.stored(), account.sent + unknown + heaviest)
             }
             // A receiver that took one part of one export and another part of another has more than any of them.
