@@ -18,6 +18,8 @@ pub(crate) struct InfluxdbStore {
     failed_alone: HashSet<Vec<u8>>,
     /// One of so many points is more than it can bear; 0: none.
     poison: u64,
+    /// Bodies in a row of nothing but such points.
+    poisoned: u32,
     /// Bodies until the next one is decoded by somebody else's parser, which takes long.
     until_check: u32,
 }
@@ -41,6 +43,12 @@ impl InfluxdbStore {
         self.failed_alone.len() as u64
     }
 
+    /// Whether an exporter has nothing but points that this server cannot bear, and none that it took before: to the exporter the
+    /// server is ill.
+    pub(crate) const fn sees_only_poison(&self) -> bool {
+        self.poisoned >= 20
+    }
+
     /// What it makes of a body.
     pub(crate) fn take(&mut self, body: &[u8], kept: bool, shared: &mut Shared<'_>) -> Result<Reply, String> {
         if self.until_check == 0 {
@@ -48,6 +56,7 @@ impl InfluxdbStore {
         }
         self.until_check = if self.until_check == 0 { CHECKED } else { self.until_check - 1 };
         let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
+        self.poisoned = if lines.iter().all(|line| self.is_poison(line)) { self.poisoned + 1 } else { 0 };
         let choices = &mut shared.choices;
         let mut outcome = shared.weather.outcome_of(body.len(), kept, choices);
         if matches!(outcome, BodyOutcome::Stored) && lines.iter().any(|line| self.is_poison(line)) {

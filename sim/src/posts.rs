@@ -87,6 +87,11 @@ impl<'a> Posts<'a> {
         self.store.doubtful()
     }
 
+    /// Whether all that it has are points that the server cannot bear.
+    pub(crate) const fn has_only_poison(&self) -> bool {
+        self.store.sees_only_poison()
+    }
+
     pub(crate) const fn sends_sums(&self) -> bool {
         matches!(self.points, PostedPoints::Intervals(_))
     }

@@ -98,9 +98,10 @@ impl<'a> ModelledExporter<'a> {
         }
     }
 
-    /// Whether something has waited until the stop.
+    /// Whether something waits that a backend which is well would have taken.
     pub(crate) fn holds(&self, shared: &Shared<'a>) -> bool {
-        shared.registry.account(self.exporter).held != 0
+        let has_only_poison = matches!(&self.mode, ExporterMode::Posts(posts) if posts.has_only_poison());
+        shared.registry.account(self.exporter).held != 0 && !has_only_poison
     }
 
     /// The law of accounting, against what the backend really has.

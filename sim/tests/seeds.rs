@@ -4,8 +4,8 @@ use loaddensity_metrics_sim::{Choices, simulate};
 
 #[test]
 fn the_law_holds_for_the_first_seeds_and_for_what_was_found() {
-    // The last one was found by chance: an ill server fails alone over a point that it has.
-    for seed in (0..60).chain([245_229_007_508_322]) {
+    // Found by chance: an ill server fails alone over a point that it has; all that waits is what a server cannot bear.
+    for seed in (0..60).chain([245_229_007_508_322, 243_260_367_776_327]) {
         if let Err(violation) = simulate(Choices::of_seed(seed), false) {
             panic!("seed {seed}, after {:?}: {}; sim/run --seed {seed} --trace", violation.at, violation.what);
         }
