@@ -76,6 +76,7 @@ pub(crate) fn engine_error(action: &JsonAction, error: &EngineError) -> ActionEr
             format!("{}.request_url", path_of(action, *task)),
             format!("no address for host {host:?} ({source}); give a host name that resolves here, or an address"),
         ),
+        EngineError::Labels { task, source } => (format!("{}.labels", path_of(action, *task)), source.to_string()),
         EngineError::Verify { task, reason } => (format!("{}.verify", path_of(action, *task)), reason.clone()),
         EngineError::Runtime(_) | EngineError::Gauge(_) => ("load engine".to_owned(), error.to_string()),
     };
@@ -323,7 +324,7 @@ mod tests {
             task[key] = value;
             with("tasks", json!([{"method": "get", "request_url": "http://h/x"}, task]))
         };
-        let keys = "method, request_url, url, name, headers, params, json, data, cookies, auth, timeout, verify, allow_redirects, assertions, files, extract, run_if, skip_if";
+        let keys = "method, request_url, url, name, labels, headers, params, json, data, cookies, auth, timeout, verify, allow_redirects, assertions, files, extract, run_if, skip_if";
         let kinds = "expected http_user or fast_http_user; other kinds of user are not built in";
         let methods = "expected one of GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS";
         let url = "expected a complete URL, http://host:port/path or https://…";

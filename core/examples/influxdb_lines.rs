@@ -48,7 +48,7 @@ fn requests(
     let series = [recorder.series("GET", name), recorder.series(name, "/x")];
     series.into_iter().for_each(|series| recorder.record(series, sample));
     // Longer values are no labels.
-    if let Ok(series) = recorder.series_with_labels("GET", "/x", &[Label { key: "scenario", value: name }]) {
+    if let Ok(series) = recorder.series_with_labels("GET", "/x", [Label { key: "scenario", value: name }]) {
         recorder.record(series, sample);
     }
     pump.drain(|event| {

@@ -47,14 +47,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn series(recorder: &mut Recorder<'_>, name: &str) -> Result<(), Box<dyn Error>> {
     let hex = name.bytes().try_fold(String::new(), |mut hex, byte| write!(hex, "{byte:02x}").map(|()| hex))?;
     let as_name = match name.len() {
-        1..=SHORT => recorder.series_with_labels("GET", name, &[Label { key: "hex", value: &hex }])?,
+        1..=SHORT => recorder.series_with_labels("GET", name, [Label { key: "hex", value: &hex }])?,
         _ => recorder.series("GET", name),
     };
     let as_method = recorder.series(name, "/x");
     record(recorder, as_name, name.len());
     record(recorder, as_method, name.len());
     // Longer values are no labels.
-    if let Ok(as_label) = recorder.series_with_labels("GET", "/x", &[Label { key: "scenario", value: name }]) {
+    if let Ok(as_label) = recorder.series_with_labels("GET", "/x", [Label { key: "scenario", value: name }]) {
         record(recorder, as_label, name.len());
     }
     Ok(())

@@ -136,7 +136,7 @@ pub use registry::storage::{Classic, DefaultStorage, Exponential, Histograms, St
 pub use registry::storage::{HeapStorage, SizeError};
 pub use registry::usage::{FullRing, Usage};
 pub use request::key::{METHOD_BYTES, NAME_BYTES};
-pub use request::label::{LABEL_BYTES, LABELS, Label, LabelError};
+pub use request::label::{LABEL_BYTES, LABELS, Label, LabelError, ONE_LABEL_BYTES};
 pub use request::sample::{Outcome, Sample, Timestamp};
 pub use request::series::Series;
 pub use wire::text::out::{Full, TooSmall};

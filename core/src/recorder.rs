@@ -123,11 +123,16 @@ impl<'a> Recorder<'a> {
         self.registry.seek(method, name)
     }
 
-    /// The series of `method`, `name` and further labels.
+    /// The series of `method`, `name` and further labels: `[("scenario", "checkout"), ("region", "eu-west-1")]`.
     ///
     /// # Errors
     /// Labels that not every format could show; see [`LabelError`].
-    pub fn series_with_labels(&mut self, method: &str, name: &str, labels: &[Label<'_>]) -> Result<Series, LabelError> {
+    pub fn series_with_labels<'l, L: Into<Label<'l>>>(
+        &mut self,
+        method: &str,
+        name: &str,
+        labels: impl IntoIterator<Item = L>,
+    ) -> Result<Series, LabelError> {
         self.registry.series_with_labels(method, name, labels)
     }
 

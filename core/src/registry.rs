@@ -73,9 +73,23 @@ impl<'a> Registry<'a> {
 
     /// The series of `method`, `name` and further labels, interned now if it is new.
     ///
+    /// ```
+    /// use loaddensity_metrics_core::Storage;
+    ///
+    /// static STORAGE: Storage<100, 4, 1024> = Storage::new();
+    /// let labels = [("scenario", "checkout"), ("region", "eu-west-1")];
+    /// let post_orders = STORAGE.registry().series_with_labels("POST", "/orders", labels)?;
+    /// # Ok::<(), loaddensity_metrics_core::LabelError>(())
+    /// ```
+    ///
     /// # Errors
     /// Labels that not every format could show; see [`LabelError`].
-    pub fn series_with_labels(self, method: &str, name: &str, labels: &[Label<'_>]) -> Result<Series, LabelError> {
+    pub fn series_with_labels<'l, L: Into<Label<'l>>>(
+        self,
+        method: &str,
+        name: &str,
+        labels: impl IntoIterator<Item = L>,
+    ) -> Result<Series, LabelError> {
         let labels = canonical_labels(labels)?;
         if self.status_label().is_some() && !status::has_room(&labels) {
             return Err(LabelError::BesideStatus);

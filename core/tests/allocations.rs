@@ -69,7 +69,7 @@ fn sample(number: u64) -> Sample {
 fn record(registry: Registry<'_>, long: &str) {
     let mut recorder = registry.recorder();
     let labels = [Label { key: "region", value: "e u,=\\" }];
-    let labelled = recorder.series_with_labels("GET", "/x", &labels).expect("labels");
+    let labelled = recorder.series_with_labels("GET", "/x", labels).expect("labels");
     let plain = recorder.series("GET", "/items");
     let users = registry.gauge("active_users").expect("room");
     for number in 0..1_000 {
@@ -94,7 +94,7 @@ fn read(registry: Registry<'_>, buffer: &mut [u8]) {
     black_box((registry.totals(), registry.usage(), registry.first_folded(), registry.totals().latency_quantile(0.99)));
     assert_eq!(registry.gauges().map(|(_, value)| value).sum::<f64>(), 999.0);
     let labels = [Label { key: "region", value: "e u,=\\" }];
-    let labelled = registry.series_with_labels("GET", "/x", &labels).expect("labels");
+    let labelled = registry.series_with_labels("GET", "/x", labels).expect("labels");
     assert!((0..12).any(|bucket| registry.exemplar(labelled, Outcome::Success, bucket).is_some()));
     black_box(registry.full_rings().map(|ring| ring.dropped).sum::<u64>());
     for exporter in Exporter::ALL {

@@ -5,7 +5,7 @@ mod common;
 use common::page_of;
 use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST, Resource, Sources};
 use loaddensity_metrics_core::{
-    Bounds, BoundsError, Classic, Label, MAX_BOUNDS, Outcome, Registry, Sample, Storage, Timestamp,
+    Bounds, BoundsError, Classic, LABEL_BYTES, LABELS, MAX_BOUNDS, Outcome, Registry, Sample, Storage, Timestamp,
 };
 use loaddensity_metrics_vectors::otlp::{DecodedValue, canonical, decode, unframe};
 use loaddensity_metrics_vectors::prometheus::parse;
@@ -99,11 +99,10 @@ fn the_largest_point_fits_into_the_smallest_request() {
         [(LATENCY.registry(), &millis[..], &[][..]), (SIZE.registry(), &[][..], &bytes[..])]
     {
         registry.set_bounds(&Bounds::new(latency, size).expect("bounds")).expect("nobody has counted yet");
-        let labels = ["a", "b", "c"].map(|key| Label { key, value: "v" });
-        let value = "w".repeat(96 - 7);
-        let labels = [&labels[..], &[Label { key: "d", value: &value }]].concat();
+        let value = "w".repeat((LABEL_BYTES - LABELS - 6) / 2);
+        let labels = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|key| (key, if key < "g" { "v" } else { &*value }));
         let (method, name) = ("M".repeat(32), "n".repeat(255));
-        let series = registry.series_with_labels(&method, &name, &labels).expect("labels");
+        let series = registry.series_with_labels(&method, &name, labels).expect("labels");
         // Both outcomes, in the recorder's own shard and in the spill shard.
         for mut recorder in [registry.recorder(), registry.recorder()] {
             for outcome in Outcome::ALL {
@@ -121,7 +120,7 @@ fn the_largest_point_fits_into_the_smallest_request() {
             points.extend(decode(message).expect("a message"));
         }
         assert_eq!((points.len(), export.requests()), (6, 4));
-        assert!(points.iter().all(|point| point.attributes["name"] == name && point.attributes["d"] == value));
+        assert!(points.iter().all(|point| point.attributes["name"] == name && point.attributes["h"] == value));
     }
 }
 

@@ -97,7 +97,7 @@ fn further_labels_are_in_every_format() {
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();
     let labels = [Label { key: "region", value: "eu" }, Label { key: "app", value: "a b" }];
-    let series = recorder.series_with_labels("GET", "/x", &labels).unwrap();
+    let series = recorder.series_with_labels("GET", "/x", labels).unwrap();
     assert_ne!(series, recorder.series("GET", "/x"));
     recorder.record(series, sample(1_000, 1, 200));
     let event = Event { series, completed_at: T, ..Event::default() };

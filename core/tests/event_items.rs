@@ -37,6 +37,9 @@ fn series(registry: Registry<'_>) -> Vec<Tags> {
             .map(|length| tags(registry, &"n".repeat(length), &[]))
             .into();
     all.push(tags(registry, "/a", &[("alpha", "1"), ("region", "eu")]));
+    let half = "h".repeat(121);
+    let most = [("a", "1"), ("b", "2"), ("m", "3"), ("n", "4"), ("o", "5"), ("p", &*half), ("y", "7"), ("z", &*half)];
+    all.push(tags(registry, "/c", &most));
     all.push(tags(registry, "/b", &[("region", "eu-central-1"), ("scenario", &"s".repeat(70))]));
     all
 }

@@ -202,7 +202,7 @@ fn counted(registry: Registry<'_>, encoder: &MessageEncoder<'_>, case: &Case) ->
     let mut aggregator = aggregator.with_counters(Some(counts), 0);
     let (mut recorder, mut packets, mut room) = (registry.recorder(), Vec::new(), [0; 1_432]);
     for (spelling, sample) in &case.requests {
-        let series = recorder.series_with_labels(&spelling.method, &spelling.name, &spelling.as_labels());
+        let series = recorder.series_with_labels(&spelling.method, &spelling.name, spelling.as_labels());
         recorder.record(series.expect("good labels"), *sample);
         pump.drain(|event| assert!(sink.offer(event)));
         aggregator.fill(&sink);

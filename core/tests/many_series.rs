@@ -246,7 +246,7 @@ impl<'a, E: EventEncoder> Bodies<'a, E> {
 fn intern(recorder: &Recorder<'_>, number: usize) -> Series {
     let item = number.to_string();
     let labels = [Label { key: "item", value: &item }];
-    recorder.registry().series_with_labels(METHODS[number % 4], name(number), &labels).expect("good labels")
+    recorder.registry().series_with_labels(METHODS[number % 4], name(number), labels).expect("good labels")
 }
 
 fn name(number: usize) -> &'static str {

@@ -5,7 +5,8 @@ mod common;
 use common::{any_recording, body_of, edge_recording, nasty_recording, page_of, record, whole};
 use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, Page, ScrapeOptions};
 use loaddensity_metrics_core::{
-    Classic, ConstantLabels, DropReason, Exporter, Label, Outcome, Sample, Storage, Timestamp, TraceContext,
+    Classic, ConstantLabels, DropReason, Exporter, LABEL_BYTES, LABELS, Outcome, Sample, Storage, Timestamp,
+    TraceContext,
 };
 use loaddensity_metrics_vectors::{check, families, judge, openmetrics, prometheus};
 use proptest::prelude::*;
@@ -152,10 +153,10 @@ fn constant_labels_are_on_every_line() {
 fn the_longest_line_is_as_long_as_promised() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
-    let (method, name, value) = ("\"".repeat(32), "\"".repeat(255), "\"".repeat(92));
-    let labels = [Label { key: "own1", value: &value }];
+    let (method, name, value) = ("\"".repeat(32), "\"".repeat(255), "\"".repeat((LABEL_BYTES - LABELS - 6) / 2));
+    let labels = ["i", "j", "k", "l", "m", "n", "o", "p"].map(|key| (key, if key < "o" { "\"" } else { &*value }));
     let mut recorder = registry.recorder();
-    let series = recorder.series_with_labels(&method, &name, &labels).expect("labels that just fit");
+    let series = recorder.series_with_labels(&method, &name, labels).expect("labels that just fit");
     let sample = Sample::ok(Duration::MAX).completed_at(Timestamp::from_unix_nanos(u64::MAX));
     recorder.record_traced(series, sample, TraceContext { trace_id: [7; 16], span_id: [7; 8] });
     let quotes = "\"".repeat(253);

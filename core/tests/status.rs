@@ -7,8 +7,8 @@ use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::{
-    Classic, Exporter, Histograms, Label, LabelError, Registry, Sample, Series, StatusLabel, StatusLabelInUse, Storage,
-    Timestamp,
+    Classic, Exporter, Histograms, LABEL_BYTES, Label, LabelError, Registry, Sample, Series, StatusLabel,
+    StatusLabelInUse, Storage, Timestamp,
 };
 use loaddensity_metrics_vectors::judge;
 use loaddensity_metrics_vectors::model::Model;
@@ -63,7 +63,7 @@ fn each_status_has_its_own_series_with_the_label_in_sorted_order() {
     let registry = labelled(&storage, StatusLabel::Code);
     let mut recorder = registry.recorder();
     let labels = [Label { key: "region", value: "eu" }, Label { key: "zone", value: "1" }];
-    let series = recorder.series_with_labels("GET", "/x", &labels).expect("labels");
+    let series = recorder.series_with_labels("GET", "/x", labels).expect("labels");
     for status in [404, 404, 0, 1_000] {
         recorder.record(series, Sample::ok(Duration::ZERO).status(status));
     }
@@ -112,7 +112,7 @@ fn the_label_cannot_be_set_after_the_first_recorder_or_labels() {
     let label = [Label { key: "region", value: "eu" }];
     let (recorder, labels, neither) = (Storage::<4, 1, 2>::new(), Storage::<4, 1, 2>::new(), Storage::<4, 1, 2>::new());
     drop(recorder.registry().recorder());
-    labels.registry().series_with_labels("GET", "/x", &label).expect("labels");
+    labels.registry().series_with_labels("GET", "/x", label).expect("labels");
     neither.registry().series("GET", "/x");
     let set = |storage: &Storage<4, 1, 2>, label| storage.registry().set_status_label(label);
     assert_eq!(set(&recorder, StatusLabel::Code), Err(StatusLabelInUse));
@@ -126,13 +126,13 @@ fn the_label_cannot_be_set_after_the_first_recorder_or_labels() {
 fn labels_that_leave_no_room_for_the_status_are_refused() {
     let storage = Storage::<8, 1, 2>::new();
     let registry = labelled(&storage, StatusLabel::Class);
-    let long = "x".repeat(85);
-    let label = |key, value| Label { key, value };
-    let series = |labels: &[Label<'_>]| registry.series_with_labels("GET", "/x", labels);
-    let four = ["a", "b", "c", "d"].map(|key| label(key, "1"));
-    assert_eq!(series(&four), Err(LabelError::BesideStatus));
-    assert_eq!(series(&[label("a", &long)]), Err(LabelError::BesideStatus));
-    for fits in [series(&four[..3]), series(&[label("a", &long[1..])])] {
+    // Key and value of the status have eleven bytes.
+    let (half, rest) = ("x".repeat(LABEL_BYTES / 2 - 1), "x".repeat(LABEL_BYTES / 2 - 1 - 10));
+    let series = |labels: &[(&str, &str)]| registry.series_with_labels("GET", "/x", labels);
+    let eight = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|key| (key, "1"));
+    assert_eq!(series(&eight), Err(LabelError::BesideStatus));
+    assert_eq!(series(&[("a", &half), ("b", &rest)]), Err(LabelError::BesideStatus));
+    for fits in [series(&eight[1..]), series(&[("a", &half), ("b", &rest[1..])])] {
         let fits = fits.expect("room for the status");
         assert_ne!(registry.series_of_status(fits, 200), fits);
     }
@@ -143,7 +143,8 @@ proptest! {
 
     #[test]
     fn random_recordings_are_shown_by_status(recording in any_recording(), label in prop::sample::select(&BOTH[..])) {
-        let storage = Storage::<96, 1, 2, Classic>::new();
+        // Eleven series with five statuses each; storage on a test's stack must stay small.
+        let storage = Storage::<72, 1, 2, Classic>::new();
         let registry = labelled(&storage, label);
             let model = record(&mut registry.recorder(), &recording, || {});
             judge_sums(registry, &model, &[]);

@@ -47,7 +47,12 @@ impl LocalRecorder {
     ///
     /// # Errors
     /// Labels that not every format could show; see [`LabelError`].
-    pub fn series_with_labels(&self, method: &str, name: &str, labels: &[Label<'_>]) -> Result<Series, LabelError> {
+    pub fn series_with_labels<'l, L: Into<Label<'l>>>(
+        &self,
+        method: &str,
+        name: &str,
+        labels: impl IntoIterator<Item = L>,
+    ) -> Result<Series, LabelError> {
         self.registry.series_with_labels(method, name, labels)
     }
 

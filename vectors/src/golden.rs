@@ -84,7 +84,7 @@ impl Case {
     pub fn record(&self, registry: Registry<'_>) {
         let mut recorder = registry.recorder();
         for ((spelling, sample), trace) in self.requests.iter().zip(&self.traces) {
-            let series = recorder.series_with_labels(&spelling.method, &spelling.name, &spelling.as_labels());
+            let series = recorder.series_with_labels(&spelling.method, &spelling.name, spelling.as_labels());
             recorder.record_traced(series.expect("good labels"), *sample, *trace);
         }
     }

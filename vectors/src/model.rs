@@ -42,7 +42,7 @@ impl Model {
         let series = if spelling.labels.is_empty() {
             recorder.series(&spelling.method, &spelling.name)
         } else {
-            recorder.series_with_labels(&spelling.method, &spelling.name, &spelling.as_labels())?
+            recorder.series_with_labels(&spelling.method, &spelling.name, spelling.as_labels())?
         };
         self.note(series, spelling);
         Ok(series)

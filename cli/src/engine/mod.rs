@@ -31,7 +31,7 @@ use async_channel::{Receiver, Sender};
 use futures_lite::future;
 use hyper::header::{CONTENT_LENGTH, HOST};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{GaugeError, LocalRecorder};
+use loaddensity_metrics_shell::{GaugeError, LabelError, LocalRecorder, Series};
 
 pub use self::failures::{FailureKind, Failures};
 use self::measure::EngineGauges;
@@ -177,7 +177,11 @@ async fn prepare<R: Runtime>(
                 script.origins.len() - 1
             }
         };
-        script.steps.push(step(task, recorder, origin));
+        // Interned here, once: what is recorded later is a number.
+        let labels = task.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let series = recorder.series_with_labels(task.method.as_str(), &task.name, labels);
+        let series = series.map_err(|source| EngineError::Labels { task: index, source })?;
+        script.steps.push(step(task, series, origin));
     }
     Ok(script)
 }
@@ -192,14 +196,13 @@ async fn origin<R: Runtime>(runtime: &R, index: usize, task: &RequestTask) -> Re
     Ok(ResolvedOrigin { host: target.host().into(), authority: target.authority().clone(), addresses, tls })
 }
 
-fn step(task: &RequestTask, recorder: LocalRecorder, origin: usize) -> ScriptStep {
+fn step(task: &RequestTask, series: Series, origin: usize) -> ScriptStep {
     let mut headers = task.headers.clone();
     headers.entry(HOST).or_insert_with(|| task.target.authority().clone());
     // The body's own length is the right one.
     headers.remove(CONTENT_LENGTH);
     ScriptStep {
-        // Interned here, once: what is recorded later is a number.
-        series: recorder.series(task.method.as_str(), &task.name),
+        series,
         method: task.method.clone(),
         path: task.target.path().clone(),
         headers,
@@ -238,6 +241,13 @@ pub enum EngineError {
         /// What the resolver answered.
         source: io::Error,
     },
+    /// A series cannot have the labels of a task.
+    Labels {
+        /// Index of the task.
+        task: usize,
+        /// What is wrong with them.
+        source: LabelError,
+    },
     /// The certificates that a task trusts cannot be had.
     Verify {
         /// Index of the task.
@@ -255,6 +265,7 @@ impl fmt::Display for EngineError {
             Self::Resolve { task, host, source } => {
                 write!(f, "tasks[{task}]: no address for host {host:?} ({source})")
             }
+            Self::Labels { task, source } => write!(f, "tasks[{task}]: {source}"),
             Self::Verify { task, reason } => write!(f, "tasks[{task}]: {reason}"),
         }
     }

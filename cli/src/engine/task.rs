@@ -23,6 +23,8 @@ pub struct RequestTask {
     pub target: TargetUrl,
     /// Name under which it is recorded.
     pub name: String,
+    /// Further labels under which it is recorded.
+    pub labels: Vec<(String, String)>,
     /// Headers. `Host` is the target's unless it is here; `Content-Length` is the body's.
     pub headers: HeaderMap,
     /// Body; empty for none.
@@ -43,6 +45,7 @@ impl RequestTask {
             method,
             target,
             name: name.into(),
+            labels: Vec::new(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
             timeout: TIMEOUT,
@@ -59,6 +62,7 @@ impl fmt::Debug for RequestTask {
             .field("method", &self.method)
             .field("target", &self.target)
             .field("name", &self.name)
+            .field("labels", &self.labels)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()

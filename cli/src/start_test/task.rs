@@ -23,6 +23,7 @@ const KEYS: &[&str] = &[
     "request_url",
     "url",
     "name",
+    "labels",
     "headers",
     "params",
     "json",
@@ -71,6 +72,7 @@ pub(super) fn task(reader: ArgumentReader<'_>, path: String, value: &Value) -> R
     let target = TargetUrl::parse(url).map_err(|error| fields.wrong(key, &error.to_string()))?;
     let name = fields.optional("name", "a string", Value::as_str)?.unwrap_or(url);
     let mut task = RequestTask::new(method, with_params(&fields, target)?, name);
+    task.labels = labels(&fields)?;
     read_headers(&fields, &mut task.headers)?;
     read_body(&fields, &mut task)?;
     read_cookies(&fields, &mut task.headers)?;
@@ -109,6 +111,16 @@ fn with_params(fields: &ObjectFields<'_>, target: TargetUrl) -> Result<TargetUrl
     let query = params.as_str().map(str::to_owned).or_else(|| form(params));
     let target = query.and_then(|query| target.with_query(query.trim_start_matches('?')).ok());
     target.ok_or_else(|| fields.hidden("params", r#"{"key": value}, [["key", value]], or a query in one string"#))
+}
+
+/// Labels of the series. Which of them a series can have is known when the test begins.
+fn labels(fields: &ObjectFields<'_>) -> Result<Vec<(String, String)>, ActionError> {
+    let right = r#"an object of texts, {"scenario": "checkout"}"#;
+    let read = |labels: &Value| {
+        let label = |(key, value): (&String, &Value)| Some((key.clone(), scalar(value)?));
+        labels.as_object()?.iter().filter(|(_, value)| !value.is_null()).map(label).collect()
+    };
+    Ok(fields.optional("labels", right, read)?.unwrap_or_default())
 }
 
 fn read_headers(fields: &ObjectFields<'_>, headers: &mut HeaderMap) -> Result<(), ActionError> {
@@ -327,6 +339,11 @@ mod tests {
         let task = read(&json!({"url": "https://h/y", "request_url": null, "verify": null})).expect("a task");
         assert_eq!((task.target.is_https(), &*task.name, task.expected), (true, "https://h/y", None));
         assert_eq!((task.timeout, task.verify), (Duration::from_secs(30), Verify::default()));
+        let task = read(&json!({"labels": {"scenario": "checkout", "shard": 7, "none": null}})).expect("a task");
+        assert_eq!(
+            task.labels,
+            [("scenario", "checkout"), ("shard", "7")].map(|(key, value)| (key.into(), value.into()))
+        );
         let pem = Verify::Roots(Roots::Pem("ca.pem".into()));
         for (verify, expected) in [
             (json!("True"), Verify::default()),
@@ -376,6 +393,8 @@ mod tests {
             (json!({"auth": "hunter2"}), "auth: its value, which is not shown".into()),
             (json!({"auth": {"type": "digest", "password": "hunter2"}}), "auth: its value".into()),
             (json!({"auth": {"type": "bearer", "token": ["hunter2"]}}), "auth: its value".into()),
+            (json!({"labels": ["a"]}), "labels is a list; expected an object of texts, {\"scenario\"".into()),
+            (json!({"labels": {"a": ["b"]}}), "labels is an object; expected an object of texts".into()),
             (json!({"timeout": 0}), "timeout is 0; expected a number of seconds from 0.001 to 86400".into()),
             (json!({"verify": 1}), "verify is 1; expected true, false, or a PEM file of certificates".into()),
             (

@@ -216,6 +216,26 @@ fn headers_bodies_and_queries_arrive() {
 }
 
 #[test]
+fn labels_of_tasks_are_tags_of_what_is_exported_and_one_that_no_series_can_have_is_named() {
+    for runtime in RUNTIMES {
+        let server = ServerThread::start(OK, None);
+        let agent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        agent.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        let task = |labels: Value| json!({"method": "get", "request_url": format!("http://{}/x", server.address), "name": "/x", "labels": labels});
+        let port = agent.local_addr().expect("bound").port();
+        let start = json!(["LD_start_statsd_sink", {"port": port}]);
+        run_on(runtime, &[start, load(0.3, &[task(json!({"scenario": "checkout", "region": "eu"}))])]).with_code(0);
+        let mut datagram = [0; 2_048];
+        let length = agent.recv(&mut datagram).expect("a datagram");
+        let text = String::from_utf8_lossy(&datagram[..length]);
+        assert!(text.contains("|#method:GET,name:/x,region:eu,scenario:checkout"), "{text}");
+        let refused = run_on(runtime, &[load(0.3, &[task(json!({"le": "1"}))])]).with_code(1);
+        let says = "actions[0] LD_start_test: tasks[0].labels: a label's key is one of method, name, ";
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn https_is_spoken_and_the_server_must_prove_itself_unless_verify_says_otherwise() {
     let (config, file) = certified("https");
     let (_, others) = certified("https_of_others");

@@ -47,7 +47,7 @@ pub use throttle::{Pushback, retry_delay, status_message};
 pub const SCOPE: &str = "loaddensity";
 /// A buffer of this many bytes holds any single data point with all that must surround it, where the resource has
 /// nothing but its name.
-pub const MIN_REQUEST: usize = 2_048;
+pub const MIN_REQUEST: usize = 2_304;
 /// The same for a resource of up to 1,536 bytes, with [`ExportOptions::default`]. Each byte more of the resource takes one
 /// more here: [`Resource::min_request`].
 pub const MIN_ANY_REQUEST: usize = 4_096;

@@ -12,7 +12,7 @@ use super::{CacheLineEdge, LabelFormat};
 use crate::atomics::stored_text::StoredText;
 use crate::atomics::{AtomicU64, words};
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
-use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::request::label::{LABEL_BYTES, LABELS, ONE_LABEL_BYTES};
 use crate::wire::text::out::Full;
 
 /// Longest tag in characters, its key included. Source: DataDog/documentation, getting_started/tagging.
@@ -100,7 +100,7 @@ pub(crate) fn is_unfit_in_key(c: char) -> bool {
     is_unfit(c)
 }
 
-const _: () = assert!(METHOD_BYTES + "method:".len() <= TAG_CHARACTERS && LABEL_BYTES < TAG_CHARACTERS);
+const _: () = assert!(METHOD_BYTES + "method:".len() <= TAG_CHARACTERS && ONE_LABEL_BYTES < TAG_CHARACTERS);
 
 #[cfg(test)]
 mod tests {

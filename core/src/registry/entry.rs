@@ -12,7 +12,7 @@ use crate::request::label::LABEL_BLOCK;
 /// so that those of thousands of series stay in the caches.
 pub(crate) type HeadWords = [AtomicU64; 8];
 
-/// The other words of one entry, all zero at first: 2,880 bytes.
+/// The other words of one entry, all zero at first: 4,160 bytes.
 pub(crate) type EntryWords = [AtomicU64; WORDS];
 
 /// Places in the head.
@@ -25,8 +25,8 @@ mod at {
     pub(super) const NAME: usize = 4;
 }
 
-/// Bits of one number: the length of a format's labels, or a place in them. Six such numbers fit into a word.
-const NUMBER_BITS: usize = 10;
+/// Bits of one number: the length of a format's labels, or a place in them. Five such numbers fit into a word.
+const NUMBER_BITS: usize = 12;
 
 const FREE_LINK: usize = 0;
 const METHOD_REST: usize = 1;
@@ -34,7 +34,8 @@ const NAME_REST: usize = 4;
 const LABELS: usize = NAME_REST + 4 * (NAME_BLOCKS - 1);
 const ROOMS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
 
-/// Where the words of each format begin; the last element is where the entry ends, at the end of a cache line.
+/// Where the words of each format begin; the last element is where the entry ends. An entry has an odd number of cache lines:
+/// were it a multiple of 4 KiB long, the labels of all series would share a few sets of the caches.
 const ROOM: [usize; FORMATS.len() + 1] = {
     let (mut room, mut at, mut format) = ([0; FORMATS.len() + 1], ROOMS, 0);
     while format < FORMATS.len() {
@@ -42,7 +43,7 @@ const ROOM: [usize; FORMATS.len() + 1] = {
         at = room[format] + FORMATS[format].words;
         format += 1;
     }
-    room[format] = at.next_multiple_of(LINE);
+    room[format] = (at.div_ceil(LINE) | 1) * LINE;
     room
 };
 const WORDS: usize = ROOM[FORMATS.len()];
@@ -137,7 +138,8 @@ impl<'a> Entry<'a> {
     pub(crate) fn with_key<T>(self, then: impl FnOnce(&Key<'_>) -> T) -> T {
         let (mut method, mut name, mut labels) = ([0; METHOD_BYTES], [0; NAME_BYTES], [0; LABEL_BLOCK]);
         let lengths = get(self.head, at::LENGTHS);
-        let [method_length, name_length, labels_length] = [0, 8, 16].map(|shift| (lengths >> shift) as u8 as usize);
+        let [method_length, name_length] = [0, 8].map(|shift| (lengths >> shift) as u8 as usize);
+        let labels_length = (lengths >> 16) as usize;
         let method = &mut method[..method_length.min(METHOD_BYTES)];
         let name = &mut name[..name_length.min(NAME_BYTES)];
         let labels = &mut labels[..labels_length.min(LABEL_BLOCK)];
@@ -206,5 +208,3 @@ fn put(words: &[AtomicU64], at: usize, value: u64) {
 fn has(words: &[AtomicU64], at: usize, [a, b, c, d]: Block) -> bool {
     get(words, at) == a && get(words, at + 1) == b && get(words, at + 2) == c && get(words, at + 3) == d
 }
-
-const _: () = assert!(LABEL_BLOCK < 256);

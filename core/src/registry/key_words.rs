@@ -23,7 +23,7 @@ const _: () = assert!(NAME_BYTES < 256 && METHOD_BYTES <= BLOCK);
 /// The words that every key has. Most keys have no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyHead {
-    /// The lengths of method, name and labels, a byte each.
+    /// The lengths of method and name, a byte each, and that of the labels after them.
     pub(crate) lengths: u64,
     /// The first word of the method.
     pub(crate) method: u64,

@@ -7,12 +7,16 @@ use heapless::{String, Vec};
 use crate::metrics;
 
 /// Most further labels of one series.
-pub const LABELS: usize = 4;
+pub const LABELS: usize = 8;
 /// Keys and values of all further labels of one series together, in bytes.
-pub const LABEL_BYTES: usize = 96;
+pub const LABEL_BYTES: usize = 256;
+/// Key and value of one further label together, in bytes. Datadog takes tags of 200 characters, and a colon is among them
+/// (DataDog/documentation, getting_started/tagging).
+pub const ONE_LABEL_BYTES: usize = 199;
 
 /// Room for the further labels in their one canonical form: `len(key) len(value) key value`, sorted by key.
 pub(crate) const LABEL_BLOCK: usize = LABEL_BYTES + 2 * LABELS;
+const _: () = assert!(ONE_LABEL_BYTES < 256, "a length in the block is a byte");
 
 /// The key of the label `status`.
 pub(crate) const STATUS: &str = "status";
@@ -49,6 +53,26 @@ pub struct Label<'a> {
     pub value: &'a str,
 }
 
+/// Key and value.
+impl<'a> From<(&'a str, &'a str)> for Label<'a> {
+    fn from((key, value): (&'a str, &'a str)) -> Self {
+        Self { key, value }
+    }
+}
+
+/// Key and value.
+impl<'a> From<&(&'a str, &'a str)> for Label<'a> {
+    fn from(label: &(&'a str, &'a str)) -> Self {
+        Self::from(*label)
+    }
+}
+
+impl<'a> From<&Self> for Label<'a> {
+    fn from(label: &Self) -> Self {
+        *label
+    }
+}
+
 /// Why a series cannot have these labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,6 +81,8 @@ pub enum LabelError {
     TooMany,
     /// Keys and values together are longer than [`LABEL_BYTES`].
     TooLong,
+    /// Key and value of one label together are longer than [`ONE_LABEL_BYTES`].
+    OneTooLong,
     /// A key does not begin with an ASCII letter, or is empty.
     Start,
     /// A key is one that the exporters or a backend set themselves.
@@ -76,6 +102,9 @@ impl fmt::Display for LabelError {
                     f,
                     "keys and values of a series' labels are longer than {LABEL_BYTES} bytes together; shorten them"
                 )
+            }
+            Self::OneTooLong => {
+                write!(f, "a label's key and value are longer than {ONE_LABEL_BYTES} bytes together; shorten them")
             }
             Self::Start => f.write_str("a label's key does not begin with a letter A-Z or a-z; put one in front"),
             Self::Reserved => {
@@ -109,10 +138,18 @@ pub(crate) fn labels_of(block: &[u8]) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Puts `labels` into their canonical form: keys cleaned, sorted, none twice, empty values left out.
-pub(crate) fn canonical_labels(labels: &[Label<'_>]) -> Result<Vec<u8, LABEL_BLOCK>, LabelError> {
-    let mut sorted: Vec<(String<LABEL_BYTES>, &str), LABELS> = Vec::new();
-    for label in labels.iter().filter(|label| !label.value.is_empty()) {
-        let key = clean_key::<LABEL_BYTES>(label.key)?;
+pub(crate) fn canonical_labels<'l, L: Into<Label<'l>>>(
+    labels: impl IntoIterator<Item = L>,
+) -> Result<Vec<u8, LABEL_BLOCK>, LabelError> {
+    let mut sorted: Vec<(String<ONE_LABEL_BYTES>, &str), LABELS> = Vec::new();
+    for label in labels.into_iter().map(Into::into).filter(|label| !label.value.is_empty()) {
+        let key = clean_key::<ONE_LABEL_BYTES>(label.key).map_err(|error| match error {
+            LabelError::TooLong => LabelError::OneTooLong,
+            other => other,
+        })?;
+        if key.len() + label.value.len() > ONE_LABEL_BYTES {
+            return Err(LabelError::OneTooLong);
+        }
         let at = sorted.iter().position(|(other, _)| *other >= key).unwrap_or(sorted.len());
         if sorted.get(at).is_some_and(|(other, _)| *other == key) {
             return Err(LabelError::Duplicate);
@@ -124,7 +161,7 @@ pub(crate) fn canonical_labels(labels: &[Label<'_>]) -> Result<Vec<u8, LABEL_BLO
     }
     let mut block = Vec::new();
     for (key, value) in &sorted {
-        // Both lengths are at most LABEL_BYTES, which a byte holds, and the block was sized for the sum.
+        // Both lengths are at most ONE_LABEL_BYTES, which a byte holds, and the block was sized for the sum.
         let lengths = [key.len() as u8, value.len() as u8];
         for part in [&lengths[..], key.as_bytes(), value.as_bytes()] {
             block.extend_from_slice(part).map_err(|_| LabelError::TooLong)?;
@@ -156,19 +193,32 @@ mod tests {
     #[test]
     fn labels_have_one_form_whatever_their_order() {
         let (a, b) = (Label { key: "region", value: "eu" }, Label { key: "nine-lives", value: "cat" });
-        let block = canonical_labels(&[a, b, Label { key: "none", value: "" }]).unwrap();
-        assert_eq!(block, canonical_labels(&[b, a]).unwrap());
+        let block = canonical_labels([a, b, Label { key: "none", value: "" }]).unwrap();
+        assert_eq!(block, canonical_labels([b, a]).unwrap());
         assert!(labels_of(&block).eq([("nine_lives", "cat"), ("region", "eu")]));
+    }
+
+    #[test]
+    fn labels_are_given_as_pairs_or_by_name() {
+        let by_name = Label { key: "region", value: "eu" };
+        let block = canonical_labels([by_name]);
+        for same in
+            [canonical_labels([&by_name]), canonical_labels([("region", "eu")]), canonical_labels([&("region", "eu")])]
+        {
+            assert_eq!(same, block);
+        }
     }
 
     #[test]
     fn labels_that_no_format_could_show_are_refused() {
         let label = |key, value| Label { key, value };
-        let many = [label("a", "1"), label("b", "1"), label("c", "1"), label("d", "1"), label("e", "1")];
-        let long = "x".repeat(LABEL_BYTES);
+        let many = ["a", "b", "c", "d", "e", "f", "g", "h", "i"].map(|key| label(key, "1"));
+        let (long, half) = ("x".repeat(ONE_LABEL_BYTES), "x".repeat(LABEL_BYTES / 2));
         for (labels, error) in [
             (&many[..], LabelError::TooMany),
-            (&[label("a", &long)], LabelError::TooLong),
+            (&[label("a", &long)], LabelError::OneTooLong),
+            (&[label(&long, "a")], LabelError::OneTooLong),
+            (&[label("a", &half), label("b", &half)], LabelError::TooLong),
             (&[label("", "x")], LabelError::Start),
             (&[label("9lives", "x")], LabelError::Start),
             (&[label("status_code", "x")], LabelError::Reserved),

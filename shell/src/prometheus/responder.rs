@@ -272,7 +272,7 @@ mod tests {
             responder.warn_of_labels();
             assert_eq!(said(), "");
             let label = Label { key: "instance", value: "x" };
-            registry.series_with_labels("GET", "/", &[label]).expect("a good label");
+            registry.series_with_labels("GET", "/", [label]).expect("a good label");
             responder.warn_of_labels();
             let text = said();
             assert!(text.contains("a label of a series is called instance"), "{text}");
