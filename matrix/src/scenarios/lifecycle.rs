@@ -435,6 +435,12 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
         wait_until("points, exports and counts go on", || {
             arrived().iter().zip(before).all(|(now, before)| *now >= before + 3)
         })?;
+        // Three of each take two intervals, however the clock is set: times that are sent must not stand still.
+        let posts = influxdb.posts();
+        let points = posts[before[0]..].iter().flat_map(|post| post.body.lines().map(|line| point_of(line).0));
+        let exports = receiver.exports_after(before[1]);
+        goes_on("points", points.collect())?;
+        goes_on("exports", exports.iter().map(|export| export.time).collect())?;
     }
     let (recorded, _) = load.stop()?;
     let shown = shown_requests(page);
@@ -481,6 +487,15 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
         return Err(format!("{recorded} requests, and {shown} on the page").into());
     }
     Ok(())
+}
+
+/// Whether the times in nanoseconds of what came within two intervals or more are not all of one moment.
+fn goes_on(what: &str, times: Vec<u64>) -> Result<(), Trouble> {
+    let span = times.iter().max().zip(times.iter().min()).map_or(0, |(last, first)| last - first);
+    if u128::from(span) >= STEPPED_INTERVAL.as_nanos() / 2 {
+        return Ok(());
+    }
+    Err(format!("the clock was set, and the times of {what} stand still: {} over {span} ns", times.len()).into())
 }
 
 /// Times, and the requests of each.
