@@ -521,15 +521,15 @@ fn count_of(message: &str) -> Option<(u64, u64)> {
 }
 
 /// Exporters on a runtime whose clock the scenario sets.
-struct StagedExporters<R: Runtime> {
-    exporters: AsyncExporters<Staged<R>>,
-    runtime: Staged<R>,
+pub(crate) struct StagedExporters<R: Runtime> {
+    pub(crate) exporters: AsyncExporters<Staged<R>>,
+    pub(crate) runtime: Staged<R>,
     is_over: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
 impl<R: Runtime> StagedExporters<R> {
-    fn start(settings: Settings) -> Result<Self, Trouble> {
+    pub(crate) fn start(settings: Settings) -> Result<Self, Trouble> {
         let (sender, handed) = mpsc::channel();
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
@@ -547,7 +547,7 @@ impl<R: Runtime> StagedExporters<R> {
     }
 
     /// The report, and the datagrams of DogStatsD.
-    fn shut_down(self) -> Result<(Report, Vec<String>), Trouble> {
+    pub(crate) fn shut_down(self) -> Result<(Report, Vec<String>), Trouble> {
         let report = block_on(self.exporters.shutdown(Duration::from_secs(20)));
         let datagrams = std::mem::take(&mut self.runtime.stage().datagrams);
         self.is_over.store(true, Ordering::SeqCst);
