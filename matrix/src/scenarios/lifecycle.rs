@@ -439,8 +439,8 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
         let posts = influxdb.posts();
         let points = posts[before[0]..].iter().flat_map(|post| post.body.lines().map(|line| point_of(line).0));
         let exports = receiver.exports_after(before[1]);
-        goes_on("points", points.collect())?;
-        goes_on("exports", exports.iter().map(|export| export.time).collect())?;
+        goes_on("points", &points.collect::<Vec<_>>())?;
+        goes_on("exports", &exports.iter().map(|export| export.time).collect::<Vec<_>>())?;
     }
     let (recorded, _) = load.stop()?;
     let shown = shown_requests(page);
@@ -490,7 +490,7 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
 }
 
 /// Whether the times in nanoseconds of what came within two intervals or more are not all of one moment.
-fn goes_on(what: &str, times: Vec<u64>) -> Result<(), Trouble> {
+fn goes_on(what: &str, times: &[u64]) -> Result<(), Trouble> {
     let span = times.iter().max().zip(times.iter().min()).map_or(0, |(last, first)| last - first);
     if u128::from(span) >= STEPPED_INTERVAL.as_nanos() / 2 {
         return Ok(());
