@@ -98,6 +98,7 @@ macro_rules! end_to_end {
             scrapes_share_a_connection
             head_delivers_no_page
             other_paths_and_methods_are_refused
+            a_request_needs_one_host
             the_root_links_to_the_page
             the_accept_header_chooses_the_dialect
             pages_are_compressed_for_clients_that_accept_gzip

@@ -71,6 +71,30 @@ pub fn other_paths_and_methods_are_refused<R: Runtime>() {
     }
 }
 
+/// A request without a `Host`, with several or with one that is none is answered with 400, wherever it goes, and ends the
+/// connection (RFC 9112, section 3.2). HTTP/1.0 needs none.
+pub fn a_request_needs_one_host<R: Runtime>() {
+    let (exporters, _) = exporters::<R>();
+    let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    for (head, status) in [
+        ("GET /metrics HTTP/1.1\r\n", "400"),
+        ("GET /metrics HTTP/1.1\r\nHost: h\r\nHost: h\r\n", "400"),
+        ("GET /healthz HTTP/1.1\r\nHost: h\r\nHost: other\r\n", "400"),
+        ("GET http://h/metrics HTTP/1.1\r\n", "400"),
+        ("POST /elsewhere HTTP/1.1\r\nHost: me@h\r\n", "400"),
+        ("GET /metrics HTTP/1.0\r\nHost: h\r\nHost: h\r\n", "400"),
+        ("GET http://other/metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n", "200"),
+        ("GET /metrics HTTP/1.1\r\nHost:\r\nConnection: close\r\n", "200"),
+        ("GET /metrics HTTP/1.0\r\n", "200"),
+    ] {
+        let mut client = ScrapeClient::connect(address);
+        client.0.get_mut().write_all(format!("{head}\r\n").as_bytes()).expect("sent");
+        let mut answer = String::new();
+        client.0.read_to_string(&mut answer).expect("an answer, then the end");
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{head}: {answer}");
+    }
+}
+
 /// A user who opens the server in a browser finds a link to the page, whatever its path is. A slash at the end of the
 /// path makes no difference.
 pub fn the_root_links_to_the_page<R: Runtime>() {

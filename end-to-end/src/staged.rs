@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures_io::AsyncWrite;
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UdpOptions, UnixDatagram, UnixStream};
+use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, TcpListener, UdpOptions, UnixDatagram, UnixStream};
 
 /// `R` with [`StagedSockets`].
 pub struct Staged<R> {
@@ -48,6 +48,8 @@ pub struct StagedSockets {
     pub set_back: Duration,
     /// By how much it is set ahead.
     pub set_ahead: Duration,
+    /// How often a listener has failed to accept.
+    pub failed_accepts: usize,
 }
 
 impl<R> Staged<R> {
@@ -116,10 +118,27 @@ impl DatagramSocket for StagedConnection {
     }
 }
 
+/// A listener of the inner runtime, of which it is counted how often it fails.
+pub struct StagedListener<L>(L, Arc<Mutex<StagedSockets>>);
+
+impl<L: TcpListener> TcpListener for StagedListener<L> {
+    type Stream = L::Stream;
+
+    async fn accept(&self) -> io::Result<(L::Stream, SocketAddr)> {
+        let accepted = self.0.accept().await;
+        self.1.lock().expect("no panic").failed_accepts += usize::from(accepted.is_err());
+        accepted
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
 impl<R: Runtime> Runtime for Staged<R> {
     type Udp = R::Udp;
     type Tcp = R::Tcp;
-    type Listener = R::Listener;
+    type Listener = StagedListener<R::Listener>;
     type Task = R::Task;
 
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
@@ -165,8 +184,8 @@ impl<R: Runtime> Runtime for Staged<R> {
         self.inner.tcp_connect(peer).await
     }
 
-    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<R::Listener> {
-        self.inner.tcp_listen(local).await
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Self::Listener> {
+        Ok(StagedListener(self.inner.tcp_listen(local).await?, self.stage.clone()))
     }
 
     async fn unix_datagram_connect(&self, _: &Path) -> io::Result<UnixDatagram> {

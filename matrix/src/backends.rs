@@ -130,11 +130,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How long exporters wait for an answer, where nothing else is said.
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(700);
+
 /// Points that are posted to `server` soon, with short timeouts.
 pub(crate) fn influxdb_at(server: impl Display + Copy) -> InfluxdbConfig {
     let url = InfluxdbUrl::new(format!("http://{server}/write?db=load"));
     let batch = BatchLimits::default().age(Duration::from_millis(50));
-    InfluxdbConfig::default().target(url).batch(batch).timeout(Duration::from_millis(700))
+    InfluxdbConfig::default().target(url).batch(batch).timeout(SHORT_PATIENCE)
 }
 
 /// Exports over gRPC to `server` at short intervals, with short timeouts.
@@ -149,7 +152,7 @@ pub(crate) fn otlp_http_at(server: impl Display + Copy) -> OpenTelemetryConfig {
 
 fn soon(config: OpenTelemetryConfig, server: impl Display + Copy) -> OpenTelemetryConfig {
     let endpoint = format!("http://{server}");
-    config.endpoint(endpoint).interval(Duration::from_millis(100)).timeout(Duration::from_millis(700))
+    config.endpoint(endpoint).interval(Duration::from_millis(100)).timeout(SHORT_PATIENCE)
 }
 
 /// Messages to `receiver`, packed.

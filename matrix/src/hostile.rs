@@ -83,7 +83,7 @@ impl HostileManner {
                 };
                 ([&get("GET /healthz HTTP/1.1", &lengths)[..], &hidden].concat(), &[400])
             }
-            Self::SeveralHosts => (get("GET /healthz HTTP/1.1", "Host: other\r\n"), &[200]),
+            Self::SeveralHosts => (get("GET /healthz HTTP/1.1", "Host: other\r\n").repeat(2), &[400]),
             Self::LeavingInMidPage => (get("GET /metrics HTTP/1.1", ""), &[200]),
             Self::NeverReading => (get("GET /metrics HTTP/1.1", "").repeat(8), &[]),
             Self::NoHttp => ((0..400).map(|_| random.next() as u8).collect(), &[400]),

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UdpOptions, UnixDatagram, send};
+use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UdpOptions, UnixDatagram, UnixStream, send};
 use socket2::SockRef;
 
 /// `R`, with such sockets.
@@ -110,5 +110,9 @@ impl<R: Runtime> Runtime for ShortBuffers<R> {
         let socket = Arc::new(socket);
         open().push(socket.clone());
         Ok(Box::new(ShortSocket { runtime: self.0.clone(), socket, waits: Mutex::new(None) }))
+    }
+
+    async fn unix_stream_connect(&self, path: &Path) -> io::Result<UnixStream> {
+        self.0.unix_stream_connect(path).await
     }
 }

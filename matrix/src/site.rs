@@ -32,8 +32,8 @@ const MOST_OF_AN_ENGINE: Duration = Duration::from_secs(1);
 const MOST_LOOKS: u32 = 15_000;
 
 impl<R: Runtime> ServerSite<R> {
-    /// The servers are absent.
-    pub(crate) fn start() -> Result<Self, Trouble> {
+    /// The servers are absent. Exporters wait for an answer for `patience`.
+    pub(crate) fn start(patience: Duration) -> Result<Self, Trouble> {
         let servers = [
             RelayedServer::absent::<R>(ServerProtocol::Influxdb)?,
             RelayedServer::absent::<R>(ServerProtocol::Grpc)?,
@@ -43,16 +43,16 @@ impl<R: Runtime> ServerSite<R> {
         let exporters = [start()?, start()?];
         let [influxdb, grpc, http] = [0, 1, 2].map(|place: usize| servers[place].address());
         let [first, second] = &exporters;
-        first.start_influxdb_sink(influxdb_at(influxdb)).map_err(|error| error.to_string())?;
-        first.start_opentelemetry_exporter(otlp_at(grpc)).map_err(|error| error.to_string())?;
-        second.start_opentelemetry_exporter(otlp_http_at(http)).map_err(|error| error.to_string())?;
+        first.start_influxdb_sink(influxdb_at(influxdb).timeout(patience)).map_err(|error| error.to_string())?;
+        first.start_opentelemetry_exporter(otlp_at(grpc).timeout(patience)).map_err(|error| error.to_string())?;
+        second.start_opentelemetry_exporter(otlp_http_at(http).timeout(patience)).map_err(|error| error.to_string())?;
         let load = [SteadyLoad::start(first.registry(), PACE), SteadyLoad::start(second.registry(), PACE)];
         Ok(Self { servers, exporters, load })
     }
 
     /// The servers are there.
-    pub(crate) fn start_well() -> Result<Self, Trouble> {
-        let mut site = Self::start()?;
+    pub(crate) fn start_well(patience: Duration) -> Result<Self, Trouble> {
+        let mut site = Self::start(patience)?;
         site.come()?;
         Ok(site)
     }

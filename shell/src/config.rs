@@ -29,6 +29,7 @@ mod prometheus;
 mod proxy;
 mod secret;
 mod setters;
+mod shown;
 mod statsd;
 mod tls;
 
@@ -258,9 +259,18 @@ mod tests {
         let basic = PageAccess::Basic { username: "me:hunter2".into(), password: Secret::new("hunter2\n") };
         let pages = [basic, PageAccess::Bearer(Secret::new("hunter2\n"))]
             .map(|access| PrometheusConfig { access, ..PrometheusConfig::default() });
+        let (host, path) = (|| String::from("me:hunter2@h"), || String::from("/metrics?token=hunter2"));
+        let places = [
+            PrometheusConfig { host: host(), ..PrometheusConfig::default() },
+            PrometheusConfig { path: path(), ..PrometheusConfig::default() },
+        ];
+        let socket = Some(StatsdSocket::Unix("/run/dsd".into()));
+        let sinks = [None, socket].map(|socket| StatsdConfig { host: host(), socket, ..StatsdConfig::default() });
         let configs = (influxdb.map(ExporterConfig::Influxdb).into_iter())
             .chain(otlp.map(ExporterConfig::OpenTelemetry))
-            .chain(pages.map(ExporterConfig::Prometheus));
+            .chain(pages.map(ExporterConfig::Prometheus))
+            .chain(places.map(ExporterConfig::Prometheus))
+            .chain(sinks.map(ExporterConfig::Statsd));
         for config in configs {
             let refused = config.as_configuration().check();
             let shown = format!("{config:?} {refused:?} {:?}", refused.as_ref().map_err(ToString::to_string));

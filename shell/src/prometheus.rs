@@ -35,6 +35,7 @@ mod compression;
 mod connections;
 mod delivery;
 mod frames;
+mod host_field;
 mod permits;
 mod protobuf;
 mod responder;

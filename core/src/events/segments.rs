@@ -292,10 +292,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         }
     }
 
-    /// Says that the backend's host refused the last call that the kernel took. Its events are `unconfirmed`.
-    pub(crate) fn refused(&mut self) {
+    /// Says that the last call that the kernel took is lost for `cause`.
+    pub(crate) fn last_call_lost(&mut self, cause: DropReason) {
         let last = core::mem::take(&mut self.last);
-        self.lose(last, DropReason::Unconfirmed);
+        self.lose(last, cause);
     }
 
     /// Says that the last call that the kernel took counts as arrived: no error can be reported for it any more.

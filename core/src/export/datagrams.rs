@@ -18,7 +18,8 @@
 //! length before it, and may be written in several steps, of which the driver keeps track. Once the first byte of a packet
 //! was written, the packet is `Sent`. The next `Send`, and a `Look`, first write its remaining bytes. Where that is not
 //! possible now, they are `Failed` with the fault, and nothing of the new packet was taken. `Close` keeps the packet, which
-//! goes out whole over the next connection: a receiver takes whole packets only.
+//! goes out whole over the next connection: a receiver takes whole packets only. Where that is a socket of datagrams which
+//! never takes it, the driver forgets it, and the fault is `TooLargeBefore`.
 //!
 //! "Sent" means that the kernel took a datagram, and that the receiver's host did not refuse it as far as is known. A socket
 //! tells of a refusal on the next call, or when it is looked at. Until then, the requests of the last call are held. Over the

@@ -21,6 +21,9 @@ pub enum Fault {
     /// What an earlier call handed over was refused by the receiver's host, since nobody listens there. Of this call
     /// nothing was taken.
     RefusedBefore,
+    /// A packet that was begun over a stream is longer than the socket of datagrams takes which has replaced that. It is
+    /// forgotten; of this call nothing was taken.
+    TooLargeBefore,
 }
 
 /// What was sent when a socket answered with an error.
@@ -138,6 +141,7 @@ impl fmt::Display for Fault {
             Self::Away => "away",
             Self::NoOffload => "no offload",
             Self::RefusedBefore => "refused before",
+            Self::TooLargeBefore => "too large before",
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::DropReason;
 use loaddensity_metrics_shell::runtime::Runtime;
 
+use crate::backends::SHORT_PATIENCE;
 use crate::course::{Course, Trouble};
 use crate::site::ServerSite;
 
@@ -14,7 +15,7 @@ const REFUSED: &[&str] = &["nothing listens there"];
 /// Servers that are absent at first, come, go while bodies are on their way, and come again at the same address. On half of
 /// the seeds the stop comes while they are away.
 pub(crate) fn absent_and_back<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
-    let mut site = ServerSite::<R>::start()?;
+    let mut site = ServerSite::<R>::start(SHORT_PATIENCE)?;
     let rounds = course.random.below(3);
     for round in 0..rounds {
         site.wait_for_complaints(course, REFUSED)?;

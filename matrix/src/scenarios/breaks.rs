@@ -3,6 +3,7 @@
 use loaddensity_metrics_shell::DropReason;
 use loaddensity_metrics_shell::runtime::Runtime;
 
+use crate::backends::SHORT_PATIENCE;
 use crate::course::{Course, Trouble};
 use crate::relay::Manner;
 use crate::scenarios::illness::{Illness, fall_ill};
@@ -14,7 +15,7 @@ pub(crate) fn reset_in_mid_body<R: Runtime>(course: &mut Course) -> Result<(), T
         let limit = course.random.below(3_000);
         [Illness::without_an_answer(Manner::ResetAfter(limit), says); 3]
     });
-    fall_ill::<R>(course, &rounds)
+    fall_ill::<R>(course, SHORT_PATIENCE, &rounds)
 }
 
 /// Servers that close the direction back, before an answer or after it, and read on. Over HTTP/1.1 nothing is wrong with the
@@ -30,5 +31,5 @@ pub(crate) fn half_closed<R: Runtime>(course: &mut Course) -> Result<(), Trouble
     if course.random.below(2) == 0 {
         rounds.reverse();
     }
-    fall_ill::<R>(course, &rounds)
+    fall_ill::<R>(course, SHORT_PATIENCE, &rounds)
 }

@@ -43,9 +43,13 @@ impl Illness {
 }
 
 /// Servers that are well, fall ill once for each row, and get well again. On half of the seeds the stop comes during the last
-/// illness.
-pub(crate) fn fall_ill<R: Runtime>(course: &mut Course, rounds: &[[Illness; 3]]) -> Result<(), Trouble> {
-    let site = ServerSite::<R>::start_well()?;
+/// illness. Exporters wait for an answer for `patience`.
+pub(crate) fn fall_ill<R: Runtime>(
+    course: &mut Course,
+    patience: Duration,
+    rounds: &[[Illness; 3]],
+) -> Result<(), Trouble> {
+    let site = ServerSite::<R>::start_well(patience)?;
     site.wait_for_arrival()?;
     let memory = ProcessMemory::now()?;
     let stops_ill = course.random.below(2) == 0;

@@ -435,6 +435,12 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
         wait_until("points, exports and counts go on", || {
             arrived().iter().zip(before).all(|(now, before)| *now >= before + 3)
         })?;
+        // Three of each take two intervals, however the clock is set: times that are sent must not stand still.
+        let posts = influxdb.posts();
+        let points = posts[before[0]..].iter().flat_map(|post| post.body.lines().map(|line| point_of(line).0));
+        let exports = receiver.exports_after(before[1]);
+        goes_on("points", &points.collect::<Vec<_>>())?;
+        goes_on("exports", &exports.iter().map(|export| export.time).collect::<Vec<_>>())?;
     }
     let (recorded, _) = load.stop()?;
     let shown = shown_requests(page);
@@ -483,6 +489,15 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
     Ok(())
 }
 
+/// Whether the times in nanoseconds of what came within two intervals or more are not all of one moment.
+fn goes_on(what: &str, times: &[u64]) -> Result<(), Trouble> {
+    let span = times.iter().max().zip(times.iter().min()).map_or(0, |(last, first)| last - first);
+    if u128::from(span) >= STEPPED_INTERVAL.as_nanos() / 2 {
+        return Ok(());
+    }
+    Err(format!("the clock was set, and the times of {what} stand still: {} over {span} ns", times.len()).into())
+}
+
 /// Times, and the requests of each.
 type TimedRequests = Vec<(u64, u64)>;
 
@@ -506,15 +521,15 @@ fn count_of(message: &str) -> Option<(u64, u64)> {
 }
 
 /// Exporters on a runtime whose clock the scenario sets.
-struct StagedExporters<R: Runtime> {
-    exporters: AsyncExporters<Staged<R>>,
-    runtime: Staged<R>,
+pub(crate) struct StagedExporters<R: Runtime> {
+    pub(crate) exporters: AsyncExporters<Staged<R>>,
+    pub(crate) runtime: Staged<R>,
     is_over: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
 impl<R: Runtime> StagedExporters<R> {
-    fn start(settings: Settings) -> Result<Self, Trouble> {
+    pub(crate) fn start(settings: Settings) -> Result<Self, Trouble> {
         let (sender, handed) = mpsc::channel();
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
@@ -532,7 +547,7 @@ impl<R: Runtime> StagedExporters<R> {
     }
 
     /// The report, and the datagrams of DogStatsD.
-    fn shut_down(self) -> Result<(Report, Vec<String>), Trouble> {
+    pub(crate) fn shut_down(self) -> Result<(Report, Vec<String>), Trouble> {
         let report = block_on(self.exporters.shutdown(Duration::from_secs(20)));
         let datagrams = std::mem::take(&mut self.runtime.stage().datagrams);
         self.is_over.store(true, Ordering::SeqCst);

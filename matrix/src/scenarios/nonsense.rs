@@ -1,8 +1,11 @@
 //! Servers that say something else than they should, or too much.
 
+use std::time::Duration;
+
 use loaddensity_metrics_shell::DropReason;
 use loaddensity_metrics_shell::runtime::Runtime;
 
+use crate::backends::SHORT_PATIENCE;
 use crate::course::{Course, Trouble};
 use crate::relay::{Manner, Speech};
 use crate::scenarios::illness::{Illness, fall_ill};
@@ -73,15 +76,18 @@ pub(crate) fn garbage<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
             Illness::without_an_answer(speech, &["invalid", "answered 503", "http2 error"])
         })
     });
-    fall_ill::<R>(course, &rounds)
+    fall_ill::<R>(course, SHORT_PATIENCE, &rounds)
 }
 
-/// Servers whose answers never end.
+/// In which every exporter has read more than it takes of an answer, on a busy machine too.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Servers whose answers never end. Exporters cut them off because of what they say, and not because time is over.
 pub(crate) fn endless_answers<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let rounds = [(); 3].map(|()| {
         [HTTP1_ENDLESS, HTTP2_ENDLESS, HTTP1_ENDLESS].map(|all| endless(all[course.random.below(all.len())]))
     });
-    fall_ill::<R>(course, &rounds)
+    fall_ill::<R>(course, LONG_PATIENCE, &rounds)
 }
 
 /// Where an answer begins well and breaks off, its status may count: then it must be true.
@@ -91,7 +97,7 @@ fn is_503(speech: &[u8]) -> bool {
 
 /// What a status says counts where it comes before what has no end: 200 over OTLP, and over InfluxDB nobody knows.
 const fn endless(speech: Speech) -> Illness {
-    let says = &["no answer within", "more than 1 MiB", "too large", "answered", "excessive load", "length limit"];
+    let says = &["more than 1 MiB", "too large", "answered", "excessive load", "length limit"];
     let drops = &[DropReason::Unconfirmed];
     Illness { manner: Manner::Says(speech), says, drops, at_stop: &[DropReason::Unreachable, DropReason::Deadline] }
 }

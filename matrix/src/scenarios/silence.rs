@@ -2,6 +2,7 @@
 
 use loaddensity_metrics_shell::runtime::Runtime;
 
+use crate::backends::SHORT_PATIENCE;
 use crate::course::{Course, Trouble};
 use crate::relay::Manner;
 use crate::scenarios::illness::{Illness, fall_ill};
@@ -18,5 +19,9 @@ pub(crate) fn a_byte_a_second<R: Runtime>(course: &mut Course) -> Result<(), Tro
 
 fn in_some_order<R: Runtime>(course: &mut Course, one: Manner, other: Manner) -> Result<(), Trouble> {
     let rounds = if course.random.below(2) == 0 { [one, other] } else { [other, one] };
-    fall_ill::<R>(course, &rounds.map(|manner| [Illness::without_an_answer(manner, &["no answer within"]); 3]))
+    fall_ill::<R>(
+        course,
+        SHORT_PATIENCE,
+        &rounds.map(|manner| [Illness::without_an_answer(manner, &["no answer within"]); 3]),
+    )
 }

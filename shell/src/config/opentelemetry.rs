@@ -1,6 +1,5 @@
 //! The configuration of the OpenTelemetry exporter.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -22,9 +21,9 @@ use super::page_address::PageAddress;
 use super::proxy::Proxy;
 use super::secret::Secret;
 use super::setters::configuration;
+use super::shown::shown_without_secrets;
 use super::tls::ClientTls;
 use crate::error::StartError;
-use crate::public_url::public_url;
 
 /// Bytes of an OTLP request: any point fits into the lower end, with the longest resource; the upper is what the
 /// specification recommends that servers take.
@@ -294,48 +293,8 @@ impl OpenTelemetryConfig {
 /// exporter's own attributes. A test beside those fails where it is too small (`opentelemetry/identity.rs`).
 const OWN_RESOURCE_BYTES: usize = 384;
 
-impl fmt::Debug for OpenTelemetryConfig {
-    /// Without a user and a password in the endpoint, which are refused, and without the headers' values.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            endpoint,
-            service_name,
-            interval,
-            tls,
-            proxy,
-            timeout,
-            export_timeout,
-            max_request_bytes,
-            protocol,
-            headers,
-            resource_attributes,
-            temporality,
-            histograms,
-            min_max,
-            exemplars,
-            http_client_duration,
-            gzip,
-            disabled,
-        } = self;
-        f.debug_struct("OpenTelemetryConfig")
-            .field("endpoint", &public_url(endpoint))
-            .field("service_name", service_name)
-            .field("interval", interval)
-            .field("tls", tls)
-            .field("proxy", proxy)
-            .field("timeout", timeout)
-            .field("export_timeout", export_timeout)
-            .field("max_request_bytes", max_request_bytes)
-            .field("protocol", protocol)
-            .field("headers", headers)
-            .field("resource_attributes", resource_attributes)
-            .field("temporality", temporality)
-            .field("histograms", histograms)
-            .field("min_max", min_max)
-            .field("exemplars", exemplars)
-            .field("http_client_duration", http_client_duration)
-            .field("gzip", gzip)
-            .field("disabled", disabled)
-            .finish()
-    }
-}
+shown_without_secrets!(OpenTelemetryConfig {
+    endpoint;
+    service_name, interval, tls, proxy, timeout, export_timeout, max_request_bytes, protocol, headers, resource_attributes,
+    temporality, histograms, min_max, exemplars, http_client_duration, gzip, disabled,
+});

@@ -13,9 +13,11 @@ use super::labels::Labels;
 use super::page_address::PageAddress;
 use super::secret::Secret;
 use super::setters::configuration;
+use super::shown::shown_without_secrets;
 use super::tls::ServerTls;
 use crate::environment::{Environment, EnvironmentError};
 use crate::error::StartError;
+use crate::public_url::public_url;
 
 /// Connections at a time that may be allowed.
 pub(crate) const CONNECTIONS: RangeInclusive<usize> = 1..=4_096;
@@ -28,7 +30,7 @@ pub(crate) const HEALTH_PATH: &str = "/healthz";
 configuration! {
     /// Where and how the Prometheus page is served.
     /// LoadDensity: `start_prometheus_exporter(port=9646, addr="127.0.0.1")`, where `addr` is the host.
-    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[derive(Clone, PartialEq, Eq)]
     pub struct PrometheusConfig {
         /// TCP port; 0 takes a free one, which the start call returns. Default 9646.
         pub port: u16 = 9646,
@@ -127,13 +129,18 @@ impl PrometheusConfig {
     }
 }
 
+shown_without_secrets!(PrometheusConfig {
+    host, path;
+    port, constant_labels, created_times, gzip, access, tls, linger, limits,
+});
+
 impl Configuration for PrometheusConfig {
     fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::Prometheus);
         check.host("host", &self.host)?;
         if !is_path(&self.path) {
             let expected = "it must be a path such as /metrics, without a query, and other than /healthz";
-            return Err(check.bad("path", &self.path, expected));
+            return Err(check.bad("path", public_url(&self.path), expected));
         }
         Self::constant_of(&self.constant_labels)?;
         self.access.check(check)?;

@@ -10,6 +10,7 @@ use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL, SOCKE
 use super::labels::Labels;
 use super::page_address::PageAddress;
 use super::setters::configuration;
+use super::shown::shown_without_secrets;
 use crate::error::StartError;
 use crate::public_url::public_url;
 
@@ -24,7 +25,7 @@ pub(crate) use address::{Address, EXPECTED as EXPECTED_URL};
 configuration! {
     /// Where DogStatsD messages are sent. LoadDensity: `start_statsd_sink(host="127.0.0.1", port=8125,
     /// prefix="loaddensity")`.
-    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[derive(Clone, PartialEq, Eq)]
     pub struct StatsdConfig {
         /// Host name or address. Default `127.0.0.1`.
         pub host: String = "127.0.0.1".into(),
@@ -116,6 +117,11 @@ configuration! {
         pub cardinality: Option<Cardinality> = None,
     }
 }
+
+shown_without_secrets!(StatsdConfig {
+    host;
+    port, resolve_interval, socket, sockets, prefix, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_interval, interval, telemetry, origin,
+});
 
 impl Configuration for StatsdConfig {
     fn check(&self) -> Result<(), StartError> {

@@ -153,14 +153,13 @@ impl<R: Runtime> Sockets<R> {
         (datagrams, segment): (&[u8], usize),
         count: usize,
     ) -> Result<usize, Fault> {
+        self.send_begun(socket)?;
         let kind = self.send_kind(count);
         let SocketSlot { open, frame, written } = &mut self.slots[socket];
         let sent = match open {
             Some(OpenSocket::Udp(socket)) if count > 1 => socket.try_send_segments(datagrams, segment),
             Some(OpenSocket::Udp(socket)) => socket.try_send(datagrams).map(|_| 1),
-            Some(OpenSocket::Datagrams(socket)) => {
-                send_begun(socket, frame).and_then(|()| socket.try_send(datagrams)).map(|_| 1)
-            }
+            Some(OpenSocket::Datagrams(socket)) => socket.try_send(datagrams).map(|_| 1),
             Some(OpenSocket::Stream(stream)) => write(stream, frame, written)
                 .and_then(|()| begin(datagrams, frame, written))
                 .map(|()| ignore_full(write(stream, frame, written)))
@@ -172,6 +171,7 @@ impl<R: Runtime> Sockets<R> {
 
     /// Looks at a socket: whether it tells that an earlier call was refused.
     pub(super) fn look(&mut self, socket: usize) -> Result<bool, Fault> {
+        self.send_begun(socket)?;
         let kind = self.send_kind(1);
         let SocketSlot { open, frame, written } = &mut self.slots[socket];
         match open {
@@ -185,11 +185,26 @@ impl<R: Runtime> Sockets<R> {
                 Ok(()) => Ok(false),
                 Err(error) => Err(self.fails(error, kind)),
             },
-            Some(OpenSocket::Datagrams(socket)) => match send_begun(socket, frame) {
-                Ok(()) => Ok(false),
-                Err(error) => Err(self.fails(error, kind)),
-            },
-            None => Ok(false),
+            Some(OpenSocket::Datagrams(_)) | None => Ok(false),
+        }
+    }
+
+    /// Sends the packet that was begun over a stream where that is a socket of datagrams now: an Agent may come again as the
+    /// other kind.
+    fn send_begun(&mut self, socket: usize) -> Result<(), Fault> {
+        let SocketSlot { open: Some(OpenSocket::Datagrams(open)), frame, .. } = &mut self.slots[socket] else {
+            return Ok(());
+        };
+        let Some(packet) = frame.get(size_of::<u32>()..) else { return Ok(()) };
+        let sent = open.try_send(packet);
+        let is_too_large = sent.as_ref().is_err_and(|error| fault_of(error, SendKind::Unix) == Fault::TooLarge);
+        if sent.is_ok() || is_too_large {
+            frame.clear();
+        }
+        match sent {
+            Ok(_) => Ok(()),
+            Err(_) if is_too_large => Err(Fault::TooLargeBefore),
+            Err(error) => Err(self.fails(error, SendKind::Unix)),
         }
     }
 
@@ -293,15 +308,6 @@ fn begin(packet: &[u8], frame: &mut Vec<u8>, written: &mut usize) -> io::Result<
     frame.extend_from_slice(&length.to_le_bytes());
     frame.extend_from_slice(packet);
     *written = 0;
-    Ok(())
-}
-
-/// Sends the packet that was begun over a stream which is now a socket of datagrams: an Agent may come again as the other kind.
-fn send_begun(socket: &UnixDatagram, frame: &mut Vec<u8>) -> io::Result<()> {
-    if let Some(packet) = frame.get(size_of::<u32>()..) {
-        socket.try_send(packet)?;
-        frame.clear();
-    }
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use super::body::PageBody;
 use super::compression::Compressors;
 use super::delivery::Delivered;
 use super::frames::PageSource;
+use super::host_field::has_right_host;
 use super::permits::{Permit, Permits};
 use super::protobuf::{PROTOBUF_PAGES, ProtobufPage};
 use crate::config::{HEALTH_PATH, PrometheusConfig};
@@ -74,7 +75,9 @@ impl PageResponder {
         most: usize,
     ) -> Response<PageBody> {
         delivered.asked();
-        let words = if request.uri().path() == HEALTH_PATH {
+        let words = if !has_right_host(request) {
+            SmallAnswer::wrong_host()
+        } else if request.uri().path() == HEALTH_PATH {
             SmallAnswer::text(StatusCode::OK, "ok\n")
         } else {
             delivered.turned_away(most);
@@ -86,6 +89,9 @@ impl PageResponder {
 
     /// What a request is answered with, if not with the page.
     fn words(&self, request: &Request<Incoming>) -> Option<SmallAnswer> {
+        if !has_right_host(request) {
+            return Some(SmallAnswer::wrong_host());
+        }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let path = request.uri().path();
         if path == HEALTH_PATH && is_read {
@@ -189,6 +195,12 @@ struct SmallAnswer {
 impl SmallAnswer {
     fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self { status, content_type: "text/plain; charset=utf-8", body: body.into(), header: None }
+    }
+
+    /// RFC 9112, section 3.2. What follows such a request may be meant otherwise than it is read.
+    fn wrong_host() -> Self {
+        Self::text(StatusCode::BAD_REQUEST, "a request has one Host field, with a host and perhaps a port\n")
+            .with(CONNECTION, HeaderValue::from_static("close"))
     }
 
     fn html(body: String) -> Self {

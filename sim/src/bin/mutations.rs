@@ -151,7 +151,7 @@ fn failed_tests(place: &Path) -> String {
 }
 
 /// What is asked, in this order. Drivers are no part of the simulation. A model must fail in the file that the name says:
-/// `model-rings-…` in `core/src/models/rings.rs`.
+/// `model-rings-…` in `core/src/models/rings.rs`. And so must a scenario: `matrix-garbage-…` is for `matrix/run garbage`.
 fn checks(name: &str, seeds: u64) -> Vec<MutationCheck> {
     let check = |name, arguments: &str| {
         let arguments = arguments.split(' ').map(Into::into).collect();
@@ -160,6 +160,11 @@ fn checks(name: &str, seeds: u64) -> Vec<MutationCheck> {
     if let Some(models) = name.strip_prefix("model-").and_then(|rest| rest.split('-').next()) {
         let models = format!("test -p loaddensity-metrics-core --lib --release -- models::{models}");
         return [MutationCheck { is_loom: true, ..check("models", &models) }].into();
+    }
+    if let Some(scenario) = name.strip_prefix("matrix-").and_then(|rest| rest.split('-').next()) {
+        // What a scenario does is left to chance in part: one seed stops exporters meanwhile, another does not.
+        let of = |seed| format!("run -p loaddensity-metrics-matrix -- {scenario} --runtime tokio --seed {seed}");
+        return [check("matrix, seed 500", &of(500)), check("matrix, seed 501", &of(501))].into();
     }
     let seeds = format!("run --release -p loaddensity-metrics-sim --bin sim -- {seeds}");
     if name.starts_with("driver") {

@@ -245,9 +245,9 @@ where
         }
     }
 
-    fn refused(&mut self, _: u64, _: bool) {
+    fn lost(&mut self, _: u64, _: bool, cause: DropReason) {
         let taken = self.packing.taken.take();
-        self.lose(taken, DropReason::Unconfirmed);
+        self.lose(taken, cause);
     }
 
     fn abandon(&mut self, cause: DropReason) {

@@ -4,6 +4,7 @@ use super::socket::Link;
 use super::{DatagramMachine, DatagramSource, NOW, SocketOperation, SocketOutcome, burst};
 use crate::events::segments::Call;
 use crate::export::{Fault, Now};
+use crate::registry::drop_reason::DropReason;
 
 impl DatagramMachine {
     pub(super) fn answered<S: DatagramSource>(
@@ -35,6 +36,7 @@ impl DatagramMachine {
                 self.sockets[socket].look_again(now, &self.stop);
                 match fault {
                     Fault::WouldBlock => self.sockets[socket].is_blocked = true,
+                    Fault::TooLargeBefore => self.lost(source, socket, DropReason::TooLarge),
                     _ => self.away(now, socket),
                 }
             }
@@ -94,6 +96,7 @@ impl DatagramMachine {
                 self.away(now, socket);
             }
             Fault::RefusedBefore => self.refused(now, source, socket),
+            Fault::TooLargeBefore => self.lost(source, socket, DropReason::TooLarge),
         }
     }
 
@@ -116,11 +119,16 @@ impl DatagramMachine {
     /// The last call on that socket was refused, or an earlier one of which nothing was known any more.
     fn refused<S: DatagramSource>(&mut self, now: Now, source: &mut S, socket: usize) {
         self.traffic.refusals += 1;
-        if let Some(call) = self.sockets[socket].call.take() {
-            source.refused(call.held, socket == self.turn);
-        }
+        self.lost(source, socket, DropReason::Unconfirmed);
         self.sockets[socket].is_refused = true;
         self.back_off(now, socket);
+    }
+
+    /// What the last call on that socket handed over is lost, if it is not known what became of it.
+    fn lost<S: DatagramSource>(&mut self, source: &mut S, socket: usize, cause: DropReason) {
+        if let Some(call) = self.sockets[socket].call.take() {
+            source.lost(call.held, socket == self.turn, cause);
+        }
     }
 
     /// The receiver cannot be reached through this socket.

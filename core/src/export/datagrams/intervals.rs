@@ -133,9 +133,9 @@ impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
         self.items.settle(core::mem::take(&mut self.packing.taken), 0, DropReason::Unconfirmed);
     }
 
-    fn refused(&mut self, _: u64, _: bool) {
+    fn lost(&mut self, _: u64, _: bool, cause: DropReason) {
         let taken = core::mem::take(&mut self.packing.taken);
-        self.items.settle(taken, taken, DropReason::Unconfirmed);
+        self.items.settle(taken, taken, cause);
     }
 
     fn abandon(&mut self, _: DropReason) {

@@ -167,13 +167,13 @@ where
         }
     }
 
-    fn refused(&mut self, held: u64, is_last: bool) {
+    fn lost(&mut self, held: u64, is_last: bool, cause: DropReason) {
         let Self { sink, packing } = self;
-        sink.settle_apart(held, Some(DropReason::Unconfirmed));
+        sink.settle_apart(held, Some(cause));
         if is_last {
-            packing.window.refused();
+            packing.window.last_call_lost(cause);
             if sink.begun() != 0 {
-                sink.drop_front(1, DropReason::Unconfirmed);
+                sink.drop_front(1, cause);
             }
         }
     }

@@ -19,7 +19,7 @@ pub trait DatagramSource {
     fn pack(&mut self, now: Now, limits: CallLimits, out: &mut [u8]) -> Option<Call>;
 
     /// The kernel has taken the first `datagrams` of what was packed last. Returns how many requests they end that are
-    /// held until [`arrived`](Self::arrived) or [`refused`](Self::refused) is called for them.
+    /// held until [`arrived`](Self::arrived) or [`lost`](Self::lost) is called for them.
     fn taken(&mut self, datagrams: usize) -> u64;
 
     /// Whether the first datagram of what was packed last cannot be made smaller.
@@ -36,8 +36,8 @@ pub trait DatagramSource {
     /// on with what is half sent.
     fn arrived(&mut self, held: u64, is_last: bool);
 
-    /// A call that was taken was refused: those requests are dropped as `unconfirmed`, and so is whatever else was in it.
-    fn refused(&mut self, held: u64, is_last: bool);
+    /// A call that was taken is lost: those requests are dropped for `cause`, and so is whatever else was in it.
+    fn lost(&mut self, held: u64, is_last: bool, cause: DropReason);
 
     /// Nothing more is sent: drops all that is left for `cause`.
     fn abandon(&mut self, cause: DropReason);

@@ -619,6 +619,31 @@ fn a_packet_of_a_stream_that_was_begun_is_held_until_it_is_whole() {
     assert_eq!(events.account(), "sent 1, unconfirmed 1", "a part of it has left");
 }
 
+/// An Agent that had a stream comes again with a socket of datagrams, which takes less.
+#[test]
+fn a_packet_that_was_begun_and_is_too_large_for_the_next_socket_is_dropped_alone() {
+    let storage = TestStorage::new();
+    let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<2>::new(&storage, 3, 1_000));
+    // A request and a half are in the packet that was begun; one more has waited for it.
+    events.record([100; 3]);
+    bench.answers = [All, Fails(Fault::WouldBlock)].into();
+    bench.looks = [Look::Unknown(Fault::Away), Look::Unknown(Fault::TooLargeBefore)].into();
+    let log = bench.run(&mut events.source(), 9_000);
+    assert_eq!(log.matches("too large before").count(), 1, "{log}");
+    assert_eq!(log.matches("connect0").count(), 2, "{log}");
+    assert_eq!(events.account(), "sent 1, too_large 2");
+    // The same where the fault comes of a call: nothing of that was taken, and it is sent again.
+    events.record([100; 3]);
+    bench.answers = [All, Fails(Fault::TooLargeBefore)].into();
+    let log = bench.run(&mut events.source(), 18_000);
+    assert!(log.contains("too large before send0"), "{log}");
+    assert_eq!(events.account(), "sent 2, too_large 4");
+    assert_eq!(bench.machine.learned_bytes(), None, "what is sent now was not too large");
+    events.record([100; 3]);
+    bench.run(&mut events.source(), 27_000);
+    assert_eq!(events.account(), "sent 5, too_large 4");
+}
+
 #[test]
 fn a_stop_tries_until_its_deadline_where_somebody_was_ever_there() {
     for (was_there, expected) in [(true, "sent 1, unreachable 3"), (false, "sent 0, unreachable 4")] {

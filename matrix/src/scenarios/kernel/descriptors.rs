@@ -1,12 +1,14 @@
 //! A process without file descriptors.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use futures_lite::future::block_on;
 use loaddensity_metrics_end_to_end::load::settings;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporter, Exporters};
@@ -18,6 +20,7 @@ use crate::course::{Course, Trouble};
 use crate::generators::{GeneratorSet, PACE};
 use crate::law::{LATE, account_of, check_reasons, shut_down, wait_until};
 use crate::load_generator::{LoadGenerator, page_of};
+use crate::scenarios::lifecycle::StagedExporters;
 use crate::steady_load::SteadyLoad;
 
 /// What the system says (EMFILE).
@@ -56,6 +59,7 @@ pub(crate) fn no_descriptors<R: Runtime>(course: &mut Course) -> Result<(), Trou
     once_under(&["prlimit", "--nofile=200:"])?;
     let mut backends = BackendProcess::start(&["prlimit", "--nofile=1000:"])?;
     let generators = GeneratorSet::<R>::start(&mut backends)?;
+    let counted = CountedPage::<R>::start()?;
     let further = Exporters::<R>::start(settings(64)).map_err(|error| error.to_string())?;
     let page = generators.tcp.page()?;
 
@@ -64,13 +68,17 @@ pub(crate) fn no_descriptors<R: Runtime>(course: &mut Course) -> Result<(), Trou
     // Which of them finds none first is chance: what another gives back, one may get.
     let (begun, mut silent) = (Instant::now(), EXPORTERS.to_vec());
     let mut scrapes = 0;
-    while !silent.is_empty() {
+    while !silent.is_empty() || counted.failures() == 0 {
         if begun.elapsed() > Duration::from_secs(30) {
             return Err(format!("without descriptors, nothing is said by {silent:?}").into());
         }
         backends.renew()?;
         if silent.contains(&(GeneratorOver::Tcp, Exporter::Prometheus)) {
             backends.begin_scrape(page)?;
+            scrapes += 1;
+        }
+        if counted.failures() == 0 {
+            backends.begin_scrape(counted.address)?;
             scrapes += 1;
         }
         thread::sleep(Duration::from_millis(50));
@@ -81,7 +89,9 @@ pub(crate) fn no_descriptors<R: Runtime>(course: &mut Course) -> Result<(), Trou
         Err(error) if error.to_string().contains(NONE_LEFT) => course.saw(format!("a further start: {error}")),
         Err(error) => return Err(format!("a page does not start for another reason: {error}").into()),
     }
-    check_that_nothing_spins(course, &mut backends)?;
+    let failures = counted.failures();
+    scrapes += check_that_nothing_spins(course, &mut backends, counted.address)?;
+    counted.check_pauses(failures)?;
 
     if course.random.below(3) == 0 {
         let reports = generators.stop(course, Duration::from_secs(1))?;
@@ -91,6 +101,7 @@ pub(crate) fn no_descriptors<R: Runtime>(course: &mut Course) -> Result<(), Trou
             check_reasons(account_of(report, Exporter::Statsd)?, &LATE)?;
         }
         shut_down(course, further, Duration::from_secs(1), 0)?;
+        counted.exporters.shut_down()?;
         return reports.check(&mut backends);
     }
     course.note("descriptors are free again");
@@ -109,21 +120,62 @@ pub(crate) fn no_descriptors<R: Runtime>(course: &mut Course) -> Result<(), Trou
     if report.accounts.iter().any(|account| account.sent != recorded) {
         return Err(format!("a page that was read is not called sent: {report}").into());
     }
+    counted.exporters.shut_down()?;
     let reports = generators.stop(course, Duration::from_secs(20))?;
     reports.check_all_sent()?;
     reports.check(&mut backends)
 }
 
-/// No thread wants a processor all the time. One that tries without a pause does, however many others want it too.
-fn check_that_nothing_spins(course: &mut Course, backends: &mut BackendProcess) -> Result<(), Trouble> {
+/// A page of which it is counted how often it finds no descriptor for a client.
+struct CountedPage<R: Runtime> {
+    exporters: StagedExporters<R>,
+    address: SocketAddr,
+}
+
+impl<R: Runtime> CountedPage<R> {
+    fn start() -> Result<Self, Trouble> {
+        let exporters = StagedExporters::<R>::start(settings(64))?;
+        let started = block_on(exporters.exporters.start_prometheus_exporter(any_page()));
+        Ok(Self { exporters, address: started.map_err(|error| error.to_string())? })
+    }
+
+    fn failures(&self) -> usize {
+        self.exporters.runtime.stage().failed_accepts
+    }
+
+    /// For two seconds there were clients for which there was no descriptor, and `before` that it had failed so often. A page
+    /// looks ten times a second. One that looks whenever it can, or at each step of a timer, does so more often on any machine.
+    fn check_pauses(&self, before: usize) -> Result<(), Trouble> {
+        let tries = self.failures() - before;
+        if (1..=100).contains(&tries) {
+            return Ok(());
+        }
+        Err(format!("without descriptors, a page has tried to accept {tries} times").into())
+    }
+}
+
+/// No thread wants a processor all the time. One that tries without a pause does, however many others want it too. Meanwhile there
+/// are clients of a page, always two at once, as one may get what somebody gives back; how many scrapes they have begun.
+fn check_that_nothing_spins(
+    course: &mut Course,
+    backends: &mut BackendProcess,
+    page: SocketAddr,
+) -> Result<u64, Trouble> {
     let (begun, before) = (Instant::now(), backends.busy(process::id())?);
-    thread::sleep(Duration::from_secs(2));
+    let mut scrapes = 0;
+    while begun.elapsed() < Duration::from_secs(2) {
+        for _ in 0..2 {
+            backends.begin_scrape(page)?;
+            scrapes += 1;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
     let after = backends.busy(process::id())?;
     let most = after.iter().map(|(thread, busy)| *busy - before.get(thread).copied().unwrap_or_default()).max();
     let share = most.unwrap_or_default().as_secs_f64() / begun.elapsed().as_secs_f64();
     course.note(format!("the busiest thread wants a processor for {:.0} % of the time", 100.0 * share));
     if share > 0.0 && share < 0.8 {
-        return Ok(());
+        return Ok(scrapes);
     }
     Err(format!("without descriptors, a thread wants a processor for {:.0} % of the time", 100.0 * share).into())
 }

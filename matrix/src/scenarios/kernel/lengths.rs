@@ -1,11 +1,13 @@
 //! Datagrams that are longer than the system takes.
 
+use std::fs;
+use std::os::unix::net::UnixListener;
 use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_conformance::Folder;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Exporter, Labels, StatsdConfig, StatsdSocket};
+use loaddensity_metrics_shell::{DropReason, Exporter, Labels, StatsdConfig, StatsdSocket};
 
 use crate::again::run;
 use crate::backends::statsd_at;
@@ -21,7 +23,8 @@ use crate::unix_agent::{SocketKind, UnixAgent};
 pub(crate) fn message_too_long<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     enter()?;
     changing_mtu::<R>(course)?;
-    changing_buffer::<R>(course)
+    changing_buffer::<R>(course)?;
+    begun_over_a_stream::<R>(course)
 }
 
 /// Datagrams arrive at each MTU, in fragments where they are longer.
@@ -55,13 +58,17 @@ fn changing_mtu<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     Err(format!("{counts:?}, {account:?}").into())
 }
 
-/// Packets of up to 60,000 bytes, of which a short send buffer takes less than 5,000.
+/// A load that is sent to a Unix socket in packets of up to 60,000 bytes, of which a short send buffer takes less than 5,000.
+fn long_packets<R: Runtime>(socket: StatsdSocket) -> Result<LoadGenerator<ShortBuffers<R>>, Trouble> {
+    let tags = ["one", "two", "three"].iter().fold(Labels::new(), |tags, key| tags.with(*key, "x".repeat(250)));
+    let config = StatsdConfig::default().socket(socket).packed(true).datagram_bytes(60_000).constant_labels(tags);
+    LoadGenerator::start(2 * PACE, |exporters| exporters.start_statsd_sink(config))
+}
+
+/// The buffer of a socket shrinks while it is open.
 fn changing_buffer<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let folder = Folder::new();
-    let tags = ["one", "two", "three"].iter().fold(Labels::new(), |tags, key| tags.with(*key, "x".repeat(250)));
-    let socket = StatsdSocket::UnixDatagram(folder.socket());
-    let config = StatsdConfig::default().socket(socket).packed(true).datagram_bytes(60_000).constant_labels(tags);
-    let generator = LoadGenerator::<ShortBuffers<R>>::start(2 * PACE, |exporters| exporters.start_statsd_sink(config))?;
+    let generator = long_packets::<R>(StatsdSocket::UnixDatagram(folder.socket()))?;
     let (mut had, mut agent) = (0, None);
     for _ in 0..3 {
         // The limit that was learned is kept for a minute, but for a new socket.
@@ -83,4 +90,32 @@ fn changing_buffer<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let account = account_of(&report, Exporter::Statsd)?;
     check_reasons(account, &[])?;
     check_stored(account, had + agent.map_or(0, UnixAgent::close))
+}
+
+/// A packet is begun over a stream that nobody reads, and the Agent comes again with a socket of datagrams that does not take it:
+/// it is lost, alone and under its reason.
+fn begun_over_a_stream<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    let folder = Folder::new();
+    let silent = UnixListener::bind(folder.socket())?;
+    let generator = long_packets::<R>(StatsdSocket::Unix(folder.socket()))?;
+    let account = || generator.account(Exporter::Statsd);
+    let waits = || account().sent > 0 && account().held > 2_000;
+    wait_until("a packet was begun, and others wait", waits)?;
+    let before = account();
+    short_buffers::set(1)?;
+    fs::remove_file(folder.socket())?;
+    let agent = UnixAgent::bind(SocketKind::Datagram, &folder.socket())?;
+    drop(silent);
+    wait_until("what was recorded since arrives", || agent.requests() > 4_000)?;
+    let report = generator.stop(course, Duration::from_secs(20))?;
+    let account = account_of(&report, Exporter::Statsd)?;
+    check_reasons(account, &[DropReason::TooLarge])?;
+    let lost = account.dropped.get(DropReason::TooLarge);
+    course.saw(format!("{lost} requests were in the packet that was begun"));
+    // A packet has a message of 800 bytes for each of three measurements of a request, so that it ends two at most in the middle.
+    let had = agent.close();
+    if (1..=60_000 / 800).contains(&lost) && account.sent == before.sent + had {
+        return Ok(());
+    }
+    Err(format!("the Agents had {} and {had}, {account:?}", before.sent).into())
 }

@@ -8,6 +8,7 @@ use loaddensity_metrics_core::Exporter;
 use crate::config::check::Check;
 use crate::config::configuration;
 use crate::config::secret::Secret;
+use crate::config::shown::shown_without_secrets;
 use crate::error::StartError;
 use crate::public_url::public_url;
 
@@ -216,12 +217,7 @@ impl fmt::Debug for InfluxdbTarget {
     }
 }
 
-impl fmt::Debug for InfluxdbUdp {
-    /// Without what may be secret: the query of a URL, and a user and a password wherever they are given.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InfluxdbUdp").field("host", &public_url(&self.host)).field("port", &self.port).finish()
-    }
-}
+shown_without_secrets!(InfluxdbUdp { host; port });
 
 impl fmt::Debug for InfluxdbHttp {
     /// Without what may be secret: the query of a URL, and a user and a password wherever they are given.
@@ -236,12 +232,7 @@ impl fmt::Debug for InfluxdbHttp {
     }
 }
 
-impl fmt::Debug for InfluxdbUrl {
-    /// Without what may be secret: the query of a URL, and a user and a password wherever they are given.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InfluxdbUrl").field("url", &public_url(&self.url)).field("token", &self.token).finish()
-    }
-}
+shown_without_secrets!(InfluxdbUrl { url; token });
 
 impl fmt::Debug for InfluxdbV1 {
     /// Without what may be secret: the query of a URL, and a user and a password wherever they are given.
@@ -257,30 +248,9 @@ impl fmt::Debug for InfluxdbV1 {
     }
 }
 
-impl fmt::Debug for InfluxdbV2 {
-    /// Without what may be secret: the query of a URL, and a user and a password wherever they are given.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InfluxdbV2")
-            .field("server", &public_url(&self.server))
-            .field("org", &self.org)
-            .field("bucket", &self.bucket)
-            .field("token", &self.token)
-            .finish()
-    }
-}
+shown_without_secrets!(InfluxdbV2 { server; org, bucket, token });
 
-impl fmt::Debug for InfluxdbV3 {
-    /// Without what may be secret: the query of a URL, and a user and a password wherever they are given.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InfluxdbV3")
-            .field("server", &public_url(&self.server))
-            .field("database", &self.database)
-            .field("token", &self.token)
-            .field("no_sync", &self.no_sync)
-            .field("accept_partial", &self.accept_partial)
-            .finish()
-    }
-}
+shown_without_secrets!(InfluxdbV3 { server; database, token, no_sync, accept_partial });
 
 impl From<InfluxdbUdp> for InfluxdbTarget {
     fn from(target: InfluxdbUdp) -> Self {

@@ -58,7 +58,7 @@ const SETTINGS: [(&str, &[&str]); 13] = [
 ];
 
 /// What is given otherwise, and wins over the variables.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Given {
     pub(crate) protocol: Option<OtlpProtocol>,
     pub(crate) endpoint: Option<String>,
