@@ -1,6 +1,7 @@
 //! What a scenario is given, and what it tells.
 
 use std::fmt;
+use std::process::{self, Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_core::export::Random;
@@ -41,11 +42,12 @@ pub(crate) struct Course {
     pub(crate) random: Random,
     begun: Instant,
     seen: Vec<String>,
+    freezes: Option<Child>,
 }
 
 impl Course {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed), begun: Instant::now(), seen: Vec::new() }
+        Self { random: Random::new(seed), begun: Instant::now(), seen: Vec::new(), freezes: None }
     }
 
     /// A time between the two, by chance.
@@ -74,6 +76,25 @@ impl Course {
         let words: Vec<_> =
             words.iter().filter(|(count, _)| *count != 0).map(|(count, word)| format!("{count} {word}")).collect();
         self.saw(format!("{}: {}", account.exporter.as_str(), words.join(", ")));
+    }
+
+    /// Soon this process stands still for a second, as one does on a machine that sleeps.
+    pub(crate) fn freeze(&mut self) -> Result<(), Trouble> {
+        const COMMANDS: &str = "sleep 0.1; kill -STOP $0; cat /proc/uptime; sleep 1; kill -CONT $0; cat /proc/uptime";
+        let id = process::id().to_string();
+        self.freezes = Some(Command::new("sh").args(["-c", COMMANDS, &id]).stdout(Stdio::piped()).spawn()?);
+        Ok(())
+    }
+
+    /// How long this process stood still, if it was to: whoever wakes it up may be late on a busy machine.
+    pub(crate) fn stood_still(&mut self) -> Result<Duration, Trouble> {
+        let Some(freezes) = self.freezes.take() else { return Ok(Duration::ZERO) };
+        let said = String::from_utf8_lossy(&freezes.wait_with_output()?.stdout).into_owned();
+        let moments: Vec<f64> = said.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+        match moments[..] {
+            [stopped, went_on] => Ok(Duration::from_secs_f64((went_on - stopped).max(0.0))),
+            _ => Err(Trouble::Broken(format!("the scenario itself: how long it stood still is {said:?}"))),
+        }
     }
 
     pub(crate) fn seen(&self) -> String {

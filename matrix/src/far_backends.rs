@@ -32,10 +32,8 @@ pub(crate) struct FarBackends {
 /// What the backends have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FarRequests {
-    /// Points of InfluxDB, each once.
+    /// Points of InfluxDB, each once: one that comes again takes the place of the first.
     pub(crate) points: u64,
-    /// Points of InfluxDB that came again.
-    pub(crate) repeated: u64,
     /// The last total of OTLP, of all instances together.
     pub(crate) total: u64,
     /// Instances that have exported over OTLP.
@@ -57,10 +55,10 @@ impl FarBackends {
     pub(crate) fn requests(&mut self) -> Result<FarRequests, Trouble> {
         let line = self.process.ask("requests")?;
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [points, repeated, total, instances, counted] = numbers[..] else {
+        let [points, total, instances, counted] = numbers[..] else {
             return Err(format!("the backends' process says {line}").into());
         };
-        Ok(FarRequests { points, repeated, total, instances, counted })
+        Ok(FarRequests { points, total, instances, counted })
     }
 
     /// Messages to the Agent, packed. Of what a Unix socket takes nothing is lost.
@@ -88,7 +86,7 @@ fn address(line: &str) -> Result<SocketAddr, Trouble> {
 
 /// The backends, until nobody asks for them any more.
 fn serve<R: Runtime>(lines: &mut LineStream, agent: &Path) -> Result<(), Trouble> {
-    let points = Arc::new(Mutex::new((HashSet::new(), 0_u64)));
+    let points = Arc::new(Mutex::new(HashSet::new()));
     let (stored, hashes) = (points.clone(), RandomState::new());
     let influxdb = HttpServer::start(move |post, _| {
         let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,9 +94,7 @@ fn serve<R: Runtime>(lines: &mut LineStream, agent: &Path) -> Result<(), Trouble
             // A point is the one of its series and its time; what is between has no blank, and names may have.
             let mut parts = line.rsplitn(3, ' ');
             let (time, _, series) = (parts.next(), parts.next(), parts.next());
-            if !stored.0.insert(hashes.hash_one((series, time))) {
-                stored.1 += 1;
-            }
+            stored.insert(hashes.hash_one((series, time)));
         }
         HttpReply::Status(204)
     });
@@ -116,10 +112,7 @@ fn serve<R: Runtime>(lines: &mut LineStream, agent: &Path) -> Result<(), Trouble
     lines.say(&influxdb.address.to_string())?;
     lines.say(&receiver.address.to_string())?;
     while lines.hear()?.is_some() {
-        let (points, repeated) = {
-            let stored = points.lock().unwrap_or_else(PoisonError::into_inner);
-            (stored.0.len(), stored.1)
-        };
+        let points = points.lock().unwrap_or_else(PoisonError::into_inner).len();
         let mut totals = BTreeMap::new();
         for export in receiver.exports() {
             let [.., instance] = &export.identity;
@@ -127,7 +120,7 @@ fn serve<R: Runtime>(lines: &mut LineStream, agent: &Path) -> Result<(), Trouble
         }
         let (total, instances) = (totals.values().sum::<u64>(), totals.len());
         let counted = counted.load(Ordering::SeqCst);
-        lines.say(&format!("{points} {repeated} {total} {instances} {counted}"))?;
+        lines.say(&format!("{points} {total} {instances} {counted}"))?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(crate) fn shut_down<R: Runtime>(
 ) -> Result<Report, Trouble> {
     let begun = Instant::now();
     let report = exporters.shutdown(deadline);
-    let took = begun.elapsed();
+    let took = begun.elapsed().saturating_sub(course.stood_still()?);
     if took > deadline + SLACK {
         return Err(format!("a stop took {took:?} where it had {deadline:?}").into());
     }

@@ -67,6 +67,15 @@ pub(crate) fn packets(process: Option<u32>, counter: &str) -> Result<u64, Troubl
     number_after(&said, "packets ")
 }
 
+/// Packets that the near end of the link has not handed over, because the far end's queue was full (`/proc/net/dev`).
+pub(crate) fn not_handed_over() -> Result<u64, Trouble> {
+    const SENT_AND_DROPPED: usize = 11;
+    let text = fs::read_to_string("/proc/thread-self/net/dev")?;
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("near:"));
+    let number = line.and_then(|line| line.split_whitespace().nth(SENT_AND_DROPPED)?.parse().ok());
+    number.ok_or_else(|| format!("the scenario itself: Linux says nothing of the link: {text}").into())
+}
+
 /// What Linux counts of a protocol in this namespace (`/proc/net/snmp`: a line of names, then one of numbers).
 pub(crate) fn network_counter(protocol: &str, name: &str) -> Result<u64, Trouble> {
     let text = fs::read_to_string("/proc/net/snmp")?;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_channel::Sender;
-use futures_lite::FutureExt as _;
+use futures_lite::{FutureExt as _, future};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use loaddensity_metrics_core::{DropReason, Exporter};
@@ -131,7 +131,12 @@ impl<R: Runtime> PageServer<R> {
             };
             match asked.or(async { Some(listener.accept().await) }).await {
                 None => break,
-                Some(Ok((stream, _))) => self.serve(&tasks, stream, &alive),
+                Some(Ok((stream, _))) => {
+                    self.serve(&tasks, stream, &alive);
+                    // A connection that makes room for this one is closed by its own task: before the next is accepted, or
+                    // there would be more of them than places.
+                    future::yield_now().await;
+                }
                 Some(Err(error)) => {
                     self.status_cell.failed(network_errors::cannot_accept(&error));
                     self.stop.cuts_short(self.runtime.sleep(ACCEPT_PAUSE)).await;

@@ -101,11 +101,13 @@ const BATCH: u64 = 5;
 fn check_bounds(connections: usize, base: Resources, most: Resources) -> Result<(), Trouble> {
     // Head and answer have `head_bytes` each; the rest is hyper's own, the task's and the allocator's.
     const KIB_OF_A_CONNECTION: usize = 96;
-    // What makes room is closed by its own task, which has its turn once no more clients wait to be accepted.
-    const ACCEPTED_IN_A_TURN: usize = 256;
-    let descriptors = base.descriptors + connections + TURNED_AWAY + ACCEPTED_IN_A_TURN;
+    // What makes room is closed by its own task, which has its turn before the next client is accepted.
+    const CLOSING: usize = 8;
+    // What the allocator keeps between the pieces of many connections, however many those are.
+    const ONCE: usize = 16 << 10;
+    let descriptors = base.descriptors + connections + TURNED_AWAY + CLOSING;
     let at_most = most.descriptors.max(connections + base.descriptors) - base.descriptors;
-    let resident = base.resident + (KIB_OF_A_CONNECTION * at_most + 4_096) as u64;
+    let resident = base.resident + (KIB_OF_A_CONNECTION * at_most + ONCE) as u64;
     if most.descriptors > descriptors || most.resident > resident {
         let allowed = format!("{descriptors} descriptors and {resident} KiB");
         return Err(format!("{connections} connections, which may have {allowed}: {base:?}, then {most:?}").into());

@@ -1,6 +1,5 @@
 //! What the scenarios have in common whose servers are there, and do not answer as they should.
 
-use std::process::{self, Command};
 use std::thread;
 use std::time::Duration;
 
@@ -100,11 +99,10 @@ fn stop_ill<R: Runtime>(
     check_memory(course, memory)
 }
 
-/// Soon this process stands still, as a machine does that sleeps, and goes on when the deadline that is returned has passed.
+/// Soon this process stands still, and goes on when the deadline that is returned has passed.
 fn freeze(course: &mut Course) -> Result<Duration, Trouble> {
     course.saw("and the process is frozen meanwhile");
-    let commands = "sleep 0.1; kill -STOP $0; sleep 1; kill -CONT $0";
-    Command::new("sh").args(["-c", commands, &process::id().to_string()]).spawn()?;
+    course.freeze()?;
     Ok(Duration::from_millis(300))
 }
 
