@@ -9,6 +9,7 @@
 pub mod clock;
 mod exporters;
 mod first_times;
+mod json;
 mod load;
 pub mod memory;
 mod other_memory;
@@ -50,7 +51,7 @@ use crate::CommandError;
 use crate::exit::{self, CommandEnding};
 use crate::interrupt::Interrupt;
 use crate::numbers::thousands;
-use crate::say;
+use crate::say::{self, ResultForm};
 
 /// `DogStatsD` messages of a request.
 const MESSAGES: u64 = 3;
@@ -58,18 +59,18 @@ const MESSAGES: u64 = 3;
 const NO_RING: usize = 2;
 
 /// Measures, and prints what `load` costs.
-pub(crate) fn run(load: &LoadArgs) -> ExitCode {
+pub(crate) fn run(load: &LoadArgs, form: ResultForm) -> ExitCode {
     if let Err(error) = load.check() {
         say::err(format_args!("error: {error}"));
         return ExitCode::from(exit::USAGE);
     }
-    match measure(load) {
+    match measure(load, form) {
         Ok(ending) => ExitCode::from(ending.code()),
         Err(error) => crate::failed(&*error),
     }
 }
 
-fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
+fn measure(load: &LoadArgs, form: ResultForm) -> Result<CommandEnding, CommandError> {
     let interrupt = Interrupt::install("stopping")?;
     if cfg!(debug_assertions) {
         say::err(format_args!("warning: {}", report::DEBUG_BUILD));
@@ -116,7 +117,9 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
     let mut works = works(filled, &trace, load, pieces)?;
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
     if !figures.is_empty() {
-        say::out(format_args!("{}", CostReport { load, figures: &figures, resident }))?;
+        let report = CostReport { load, figures: &figures, resident };
+        form.words(format_args!("{report}"))?;
+        form.object(|| report.json())?;
     }
     Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() })
 }

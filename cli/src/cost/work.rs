@@ -87,6 +87,40 @@ impl RecordEntry {
     }
 }
 
+impl RecordEntry {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::ByHandle => "record.by_handle",
+            Self::WithEvents => "record.by_handle.raw_events",
+            Self::Locally => "record.by_thread",
+            Self::Classic => "record.by_handle.classic",
+            Self::ByStrings => "record.by_strings",
+        }
+    }
+}
+
+impl CostRow {
+    /// What programs know it by. Rows that differ only in how many shards they read, or in how cold the caches are, share one.
+    pub(super) fn key(self) -> String {
+        match self {
+            Self::Record { entry, .. } => entry.key().to_owned(),
+            Self::Claim => "recorder.claim".into(),
+            Self::Tables => "registry.tables".into(),
+            Self::FirstCarry => "bucket.first_carry".into(),
+            Self::Pump => "pump".into(),
+            Self::PerRequest(exporter) => format!("{}.request", exporter.as_str()),
+            Self::Datagram(DatagramKind { filling, is_offloaded }) => {
+                let what = match filling {
+                    DatagramFilling::Packed => "packed",
+                    DatagramFilling::Message => "message",
+                };
+                format!("datagram.{what}{}", if is_offloaded { ".offload" } else { "" })
+            }
+            Self::Reading { exporter, .. } => format!("{}.read", exporter.as_str()),
+        }
+    }
+}
+
 impl fmt::Display for CostRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match self {
