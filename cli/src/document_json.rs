@@ -9,7 +9,7 @@ use crate::source::DocumentSource;
 /// The object of a document. Without a report it could not be read.
 pub(crate) fn object(
     source: &DocumentSource,
-    load_tests: Vec<Value>,
+    load_tests: &[Value],
     mut runs: Vec<ExporterStatus>,
     report: Option<&Report>,
     errors: &[String],

@@ -83,10 +83,11 @@ fn completions(shell: CompletionShell) -> Result<(), CommandError> {
 
 #[cfg(feature = "packaging")]
 fn man(folder: Option<&Path>) -> Result<(), CommandError> {
-    Ok(match folder {
+    match folder {
         Some(folder) => packaging::pages(folder)?,
         None => say::bytes(&packaging::page()?)?,
-    })
+    }
+    Ok(())
 }
 
 #[cfg(not(feature = "packaging"))]
@@ -151,5 +152,6 @@ struct Generators;
 #[doc = include_str!("../../docs/influxdb.md")]
 #[doc = include_str!("../../docs/opentelemetry.md")]
 #[doc = include_str!("../../docs/prometheus.md")]
+#[doc = include_str!("../../docs/threads.md")]
 #[doc = include_str!("../../docs/tls.md")]
 struct Configurations;

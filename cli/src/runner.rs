@@ -105,7 +105,7 @@ impl<R: Runtime> Runner<R> {
         let errors = std::mem::take(&mut self.errors);
         let DocumentRuns { load_tests, ended, .. } = ran;
         let words = report.map_or(Ok(()), |report| self.form.words(format_args!("{report}")));
-        let object = || document_json::object(source, load_tests, ended, report, &errors);
+        let object = || document_json::object(source, &load_tests, ended, report, &errors);
         if let Err(error) = words.and_then(|()| self.form.object(object)) {
             self.fail(source, &error);
         }

@@ -7,6 +7,7 @@
 //! What is public here is for the project's benches, which do the same work beside other libraries.
 
 pub mod clock;
+mod clock_reading;
 mod exporters;
 mod first_times;
 mod json;
@@ -35,6 +36,7 @@ use loaddensity_metrics_shell::LocalRecorder;
 pub(crate) use self::load::LoadArgs;
 
 use self::clock::Stopwatch;
+use self::clock_reading::ReadClock;
 use self::exporters::{DatagramFilling, DatagramKind};
 use self::first_times::{CarryFirst, WriteTables};
 use self::other_memory::{BetweenRequests, OtherMemory};
@@ -177,6 +179,7 @@ fn works<'a>(
     let warm = BetweenRequests::Nothing;
     let mut works: Vec<_> =
         RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.warm(), warm))).into_iter().collect();
+    works.extend([false, true].map(|is_coarse| Box::new(ReadClock { is_coarse }) as _));
     works.push(Box::new(ClaimRecorders { registry: one.0 }));
     works.push(Box::new(WriteTables));
     works.push(Box::new(CarryFirst));
