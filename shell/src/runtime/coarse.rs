@@ -8,7 +8,7 @@ use loaddensity_metrics_core::Timestamp;
 /// [`Sample::completed_at`](loaddensity_metrics_core::Sample::completed_at).
 ///
 /// On Linux it is `CLOCK_REALTIME_COARSE` (`clock_gettime(2)`), which the kernel moves on with its tick, every 1 to 10 ms: a
-/// read of memory, some 4 ns where [`system_time`](super::system_time) takes some 35. No thread of ours has to move it, so it
+/// read of memory, some 4 ns where [`system_time`](super::system_time) takes some 29. No thread of ours has to move it, so it
 /// never stands still. Elsewhere it is [`system_time`](super::system_time), and costs that.
 ///
 /// The time is up to a tick and a millisecond early, and many requests share one. That is why it has no finer digits: a
