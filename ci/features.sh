@@ -32,7 +32,7 @@ for ((bits = 0; bits < 1 << ${#each[@]}; bits++)); do
     lint "${chosen}action-json gzip tls"
 done
 # OTLP over HTTP alone, and each add-on alone, without an exporter and with each that it matters to.
-for chosen in opentelemetry-http 'opentelemetry-http action-json gzip tls' action-json gzip tls \
+for chosen in opentelemetry-http 'opentelemetry-http action-json gzip tls' action-json coarse-clock gzip tls \
     'prometheus gzip' 'prometheus tls' 'influxdb gzip' 'influxdb tls' 'opentelemetry gzip'; do
     lint "$chosen"
 done

@@ -9,7 +9,9 @@ mod complaints;
 pub mod cost;
 #[cfg(feature = "demo")]
 mod demo;
+mod document_json;
 pub mod engine;
+mod examples;
 mod exit;
 mod exporter_events;
 mod failure_warnings;
@@ -18,6 +20,8 @@ pub mod interrupt;
 mod live;
 mod losses;
 mod numbers;
+#[cfg(any(feature = "packaging", test))]
+mod packaging;
 #[cfg(feature = "demo")]
 pub mod receivers;
 mod run_options;
@@ -26,14 +30,16 @@ mod say;
 mod source;
 mod start_test;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
 
-use self::args::{CliArgs, CliCommand, RuntimeName};
+use self::args::{CliArgs, CliCommand, CompletionShell, RuntimeName};
 use self::exit::CommandEnding;
+use self::say::ResultForm;
 use self::source::{DocumentSource, SourceError};
 
 /// Why a command failed; the text is for the user.
@@ -52,18 +58,57 @@ pub fn main() -> ExitCode {
 }
 
 fn run<R: Runtime>(args: CliArgs) -> ExitCode {
+    let form = if args.json { ResultForm::Json } else { ResultForm::Words };
     let sources = match args.task {
         CliCommand::Run { file } if file.as_os_str() == "-" => DocumentSource::stdin().map(|source| vec![source]),
         CliCommand::Run { file } => DocumentSource::file(&file).map(|source| vec![source]),
         CliCommand::RunDir { dir } => DocumentSource::below(&dir),
-        CliCommand::RunStr { json } => Ok(vec![DocumentSource::argument(json)]),
+        CliCommand::RunStr { document } => Ok(vec![DocumentSource::argument(document)]),
         #[cfg(feature = "demo")]
-        CliCommand::Demo { seconds, rate } => return demo::run::<R>(args.runtime, seconds.into(), rate.into()),
-        CliCommand::Cost(load) => return cost::run(&load),
+        CliCommand::Demo { seconds, rate } => return demo::run::<R>(args.runtime, seconds.into(), rate.into(), form),
+        CliCommand::Cost(load) => return cost::run(&load, form),
+        CliCommand::Completions { shell } => return ended(completions(shell)),
+        CliCommand::Man { folder } => return ended(man(folder.as_deref())),
     };
     match sources {
-        Ok(sources) => runner::run::<R>(&sources, args.options),
+        Ok(sources) => runner::run::<R>(&sources, args.options, form),
         Err(error) => wrong_usage(&error),
+    }
+}
+
+#[cfg(feature = "packaging")]
+fn completions(shell: CompletionShell) -> Result<(), CommandError> {
+    Ok(say::bytes(&packaging::completions(shell))?)
+}
+
+#[cfg(feature = "packaging")]
+fn man(folder: Option<&Path>) -> Result<(), CommandError> {
+    match folder {
+        Some(folder) => packaging::pages(folder)?,
+        None => say::bytes(&packaging::page()?)?,
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "packaging"))]
+fn completions(_: CompletionShell) -> Result<(), CommandError> {
+    Err(WITHOUT_PACKAGING.into())
+}
+
+#[cfg(not(feature = "packaging"))]
+fn man(_: Option<&Path>) -> Result<(), CommandError> {
+    Err(WITHOUT_PACKAGING.into())
+}
+
+/// Said where the commands for packages were left out.
+#[cfg(not(feature = "packaging"))]
+const WITHOUT_PACKAGING: &str = "completions and man pages were left out of this build, which saves time; one with them is \
+     cargo build --release -p loaddensity-metrics-cli --features packaging";
+
+fn ended(result: Result<(), CommandError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&*error),
     }
 }
 
@@ -107,5 +152,6 @@ struct Generators;
 #[doc = include_str!("../../docs/influxdb.md")]
 #[doc = include_str!("../../docs/opentelemetry.md")]
 #[doc = include_str!("../../docs/prometheus.md")]
+#[doc = include_str!("../../docs/threads.md")]
 #[doc = include_str!("../../docs/tls.md")]
 struct Configurations;

@@ -1,12 +1,13 @@
 //! What is shown while a load test runs, and its summary at the end.
 
 use std::fmt;
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{Write, stderr};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::{Distribution, Distributions, ExporterStatus, Registry, Totals};
+use serde_json::{Value, json};
 
 use crate::engine::{EngineError, Failures, Finished, RunningTest};
 use crate::failure_warnings::FailureWarnings;
@@ -33,7 +34,7 @@ pub(crate) struct Live {
     last: (Instant, u64),
     failures: Arc<Failures>,
     warnings: FailureWarnings,
-    is_terminal: bool,
+    rewrites: bool,
 }
 
 impl Live {
@@ -41,7 +42,7 @@ impl Live {
         let began = Instant::now();
         let before = (registry.totals(), registry.distributions());
         let (failures, warnings) = (Arc::default(), FailureWarnings::default());
-        Self { registry, began, before, last: (began, 0), failures, warnings, is_terminal: stderr().is_terminal() }
+        Self { registry, began, before, last: (began, 0), failures, warnings, rewrites: say::rewrites_lines() }
     }
 
     /// Shows the line until `running` has ended, which a signal makes it do early, and warns of each kind of failure once;
@@ -74,7 +75,7 @@ impl Live {
 
     /// Shows a line if it is time for one. `status` is asked only then.
     fn show_when_due(&mut self, status: impl FnOnce() -> Vec<ExporterStatus>) {
-        let every = if self.is_terminal { REWRITE } else { APPEND };
+        let every = if self.rewrites { REWRITE } else { APPEND };
         let since = self.last.0.elapsed();
         if since < every {
             return;
@@ -82,7 +83,7 @@ impl Live {
         let figures = self.figures();
         let rate = per_second(figures.requests - self.last.1, since);
         self.last = (Instant::now(), figures.requests);
-        let states = if self.is_terminal { short_states(&status()) } else { states(&status()) };
+        let states = if self.rewrites { short_states(&status()) } else { states(&status()) };
         let elapsed = self.began.elapsed().as_secs_f64();
         // What a narrow terminal cuts off is what warnings have said already.
         let reasons = Reasons(&figures.reasons, REASONS_LIVE);
@@ -90,7 +91,7 @@ impl Live {
         let line = line.trim_end();
         let mut out = stderr().lock();
         // A terminal that cannot be written to is no reason to end a load test.
-        let _ = if self.is_terminal {
+        let _ = if self.rewrites {
             // Back to the first column, no wrapping while the line is written, and the rest of the old line cleared.
             write!(out, "\r\x1b[?7l{line}\x1b[K\x1b[?7h").and_then(|()| out.flush())
         } else {
@@ -143,6 +144,26 @@ impl fmt::Display for Summary<'_> {
             0 => Ok(()),
             abandoned => write!(f, ", {abandoned} abandoned at the end and not recorded"),
         }
+    }
+}
+
+impl Summary<'_> {
+    /// The same for programs.
+    pub(crate) fn json(&self) -> Value {
+        let Figures { requests, failures, reasons, latencies } = self.live.figures();
+        let Finished { elapsed, abandoned, .. } = self.finished;
+        let latency = |latencies: Distribution| -> Value {
+            ALL_SHARES.iter().map(|(name, share)| ((*name).to_owned(), json!(latencies.quantile(*share)))).collect()
+        };
+        let reason = |(reason, count): &(String, u64)| json!({ "reason": reason, "requests": count });
+        json!({
+            "requests": requests,
+            "failures": failures,
+            "failure_reasons": reasons.iter().map(reason).collect::<Vec<_>>(),
+            "abandoned": abandoned,
+            "seconds": elapsed.as_secs_f64(),
+            "latency_ns": latencies.map(latency),
+        })
     }
 }
 

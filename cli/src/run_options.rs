@@ -10,6 +10,7 @@ use crate::identity::IdentityArgs;
 
 /// A flag is one field; who runs documents reads it from there.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "How documents are run (run, run-dir, run-str)")]
 pub(crate) struct RunOptions {
     /// Let the backends' standard environment variables (DD_*, OTEL_*, INFLUX*, …) say what an action leaves out.
     ///

@@ -9,9 +9,11 @@ use loaddensity_metrics_shell::actions::{ActionError, Command, Document, JsonAct
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, Report, Settings, StatusLabel};
+use serde_json::Value;
 
 use crate::CommandError;
 use crate::complaints::Complaints;
+use crate::document_json;
 use crate::engine;
 use crate::exit::{self, CommandEnding};
 use crate::exporter_events::{self, ExporterEvents};
@@ -19,12 +21,12 @@ use crate::interrupt::Interrupt;
 use crate::live::{LOOK, Live, Summary};
 use crate::losses::is_lossy;
 use crate::run_options::RunOptions;
-use crate::say;
+use crate::say::{self, ResultForm};
 use crate::source::DocumentSource;
 use crate::start_test;
 
 /// Runs `sources` in order and shows what came of them.
-pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions) -> ExitCode {
+pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions, form: ResultForm) -> ExitCode {
     let interrupt = match Interrupt::install("stopping and flushing") {
         Ok(interrupt) => interrupt,
         Err(error) => return crate::failed(&error),
@@ -36,7 +38,8 @@ pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions) -
         Ok(exporters) => exporters,
         Err(error) => return crate::failed(&*error),
     };
-    let mut runner = Runner { exporters, options, environment, interrupt, events, ending: CommandEnding::default() };
+    let ending = CommandEnding::default();
+    let mut runner = Runner { exporters, options, form, environment, interrupt, events, ending, errors: Vec::new() };
     for source in sources {
         runner.document(source);
         if runner.interrupt.pressed() {
@@ -57,11 +60,14 @@ fn start<R: Runtime>(status_label: Option<StatusLabel>, identity: Identity) -> R
 struct Runner<R: Runtime> {
     exporters: Exporters<R>,
     options: RunOptions,
+    form: ResultForm,
     /// What says the rest of what an action leaves out.
     environment: Environment,
     interrupt: Interrupt,
     events: ExporterEvents,
     ending: CommandEnding,
+    /// What failed in this document, as it was said.
+    errors: Vec<String>,
 }
 
 impl<R: Runtime> Runner<R> {
@@ -69,7 +75,10 @@ impl<R: Runtime> Runner<R> {
     fn document(&mut self, source: &DocumentSource) {
         let document = match Document::parse(&source.text) {
             Ok(document) => document,
-            Err(error) => return self.fail(source, &error),
+            Err(error) => {
+                self.fail(source, &error);
+                return self.show(source, DocumentRuns::default(), None);
+            }
         };
         let mut ran = DocumentRuns { before: self.exporters.ended_runs().len(), ..DocumentRuns::default() };
         for action in document.actions {
@@ -87,7 +96,17 @@ impl<R: Runtime> Runner<R> {
         self.linger(&mut ran);
         self.settle(&mut ran);
         self.ending.lost |= ran.ended.iter().any(is_lossy);
-        if let Err(error) = say::out(format_args!("{}", Report::new(ran.ended, self.exporters.registry()))) {
+        let report = Report::new(ran.ended.clone(), self.exporters.registry());
+        self.show(source, ran, Some(&report));
+    }
+
+    /// What came of a document: the table, where it could be read.
+    fn show(&mut self, source: &DocumentSource, ran: DocumentRuns, report: Option<&Report>) {
+        let errors = std::mem::take(&mut self.errors);
+        let DocumentRuns { load_tests, ended, .. } = ran;
+        let words = report.map_or(Ok(()), |report| self.form.words(format_args!("{report}")));
+        let object = || document_json::object(source, &load_tests, ended, report, &errors);
+        if let Err(error) = words.and_then(|()| self.form.object(object)) {
             self.fail(source, &error);
         }
     }
@@ -104,6 +123,7 @@ impl<R: Runtime> Runner<R> {
 
     fn fail(&mut self, source: &DocumentSource, error: &dyn std::error::Error) {
         say::err(format_args!("error: {}: {error}", source.name));
+        self.errors.push(error.to_string());
         self.ending.failed = true;
     }
 
@@ -148,7 +168,9 @@ impl<R: Runtime> Runner<R> {
         let take_events = || take_events(&mut self.events, &mut ran.complaints);
         let watched = live.watch(running, &whose, &self.interrupt, take_events, || self.exporters.status());
         let finished = watched.map_err(|error| start_test::engine_error(action, &error))?;
-        say::out(format_args!("{}: {}", action.command, Summary { live: &live, finished }))?;
+        let summary = Summary { live: &live, finished };
+        ran.load_tests.push(summary.json());
+        self.form.words(format_args!("{}: {summary}", action.command))?;
         Ok(())
     }
 
@@ -199,4 +221,6 @@ struct DocumentRuns {
     before: usize,
     /// The runs that have ended in this one.
     ended: Vec<ExporterStatus>,
+    /// What its load tests came to, for programs.
+    load_tests: Vec<Value>,
 }

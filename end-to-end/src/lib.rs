@@ -317,6 +317,8 @@ macro_rules! end_to_end {
             labels_of_an_exporter_win_over_the_identity
         );
         $crate::end_to_end_group!($runtime, lifecycle:
+            the_exporters_thread_is_as_its_user_wants_it
+            a_hook_that_fails_leaves_nothing_that_runs
             a_failed_restart_changes_nothing
             a_page_moves_to_another_port_or_address
             the_report_has_every_run

@@ -1,14 +1,16 @@
 //! Starts with other settings, starts that fail, and stops that take long. No request is lost without being counted,
 //! and no call waits for long.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
     BatchLimits, DropReason, Exporter, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbUrl, OpenTelemetryConfig,
-    PrometheusConfig, StartError, StatsdConfig, StopError,
+    PrometheusConfig, StartError, StatsdConfig, StopError, ThreadSettings,
 };
 
 use super::LOOPBACK;
@@ -72,6 +74,45 @@ pub fn a_page_moves_to_another_port_or_address<R: Runtime>() {
     let accounts = exporters.shutdown(FOREVER).accounts;
     let accounts: Vec<_> = accounts.iter().map(|account| (account.recorded, account.sent)).collect();
     assert_eq!(accounts, [(5, 0), (0, 0), (0, 0)]);
+}
+
+/// The hook runs first, on a thread of the name that was given, with the smallest stack that is allowed.
+pub fn the_exporters_thread_is_as_its_user_wants_it<R: Runtime>() {
+    let (tell, told) = mpsc::channel();
+    let hook = move || {
+        let current = thread::current();
+        tell.send((current.name().map(str::to_owned), current.id())).map_err(io::Error::other)
+    };
+    let wanted = ThreadSettings::default().name("of-mine").stack_bytes(1 << 20).on_start(Box::leak(Box::new(hook)));
+    let settings = settings(64).thread(wanted);
+    let exporters = Exporters::<R>::start(settings).expect("a thread");
+    let (name, id) = told.try_recv().expect("the hook has run");
+    assert_eq!(name.as_deref(), Some("of-mine"));
+    assert_ne!(id, thread::current().id());
+
+    let receiver = DatagramReceiver::start();
+    let mut engine = TestEngine::new(settings.registry);
+    exporters.start_statsd_sink(statsd(receiver.address)).expect("a socket");
+    engine.record(10);
+    assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 10);
+    exporters.shutdown(FOREVER);
+    assert!(told.try_recv().is_err(), "the hook runs once");
+}
+
+/// A hook that fails or panics fails the start in its words, and the storage can be used again at once.
+pub fn a_hook_that_fails_leaves_nothing_that_runs<R: Runtime>() {
+    let settings = settings(64);
+    let start = |hook| Exporters::<R>::start(settings.thread(ThreadSettings::default().on_start(hook)));
+    for _ in 0..20 {
+        let error = start(&|| Err(io::ErrorKind::PermissionDenied.into())).expect_err("no right").to_string();
+        assert!(error.contains("`thread.on_start` failed: permission denied"), "{error}");
+        let error = start(&|| panic!("no such core")).expect_err("a panic").to_string();
+        assert!(error.contains("`thread.on_start` panicked: no such core"), "{error}");
+        let error =
+            Exporters::<R>::start(settings.thread(ThreadSettings::default().stack_bytes(1))).expect_err("1 byte");
+        assert!(error.to_string().contains("`thread.stack_bytes` is 1; expected"), "{error}");
+    }
+    start(&|| Ok(())).expect("the storage is free").shutdown(FOREVER);
 }
 
 /// Every run of an exporter has its row in the report, whether a stop or a start with other settings ended it.

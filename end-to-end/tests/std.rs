@@ -14,6 +14,10 @@ end_to_end_group!(Std, statsd:
     a_stop_flushes
     a_missing_receiver_changes_no_sum
 );
+end_to_end_group!(Std, lifecycle:
+    the_exporters_thread_is_as_its_user_wants_it
+    a_hook_that_fails_leaves_nothing_that_runs
+);
 end_to_end_group!(Std, statsd_interval:
     gauges_come_at_every_interval
     gauges_come_at_the_stop

@@ -8,7 +8,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use async_channel::Sender;
@@ -43,13 +42,15 @@ pub struct Exporters<R: Runtime> {
 }
 
 impl<R: Runtime> Exporters<R> {
-    /// Starts the thread `loaddensity-metrics` with a runtime of its own. No exporter runs yet.
+    /// Starts a thread, as [`Settings::thread`] wants it, with a runtime of its own. No exporter runs yet.
     ///
     /// # Errors
     /// [`StartError::StorageInUse`] while other exporters work on the same storage; [`StartError::Runtime`] where the
-    /// operating system gives no thread or no runtime.
+    /// operating system gives no thread or no runtime, and where [`Settings::thread`] cannot work or its hook fails.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let stop_deadline = capped(settings.stop_deadline);
+        let thread = settings.thread;
+        let builder = thread.builder().map_err(StartError::Runtime)?;
         let pump = settings.registry.pump().ok_or(StartError::StorageInUse)?;
         let (handle, work) = AsyncExporters::prepare(settings, pump);
         let (ready, is_ready) = mpsc::sync_channel(1);
@@ -57,6 +58,12 @@ impl<R: Runtime> Exporters<R> {
         let body = move || {
             let _alive = alive;
             let failed = ready.clone();
+            if let Err(error) = thread.enter() {
+                // Whoever is told may start anew on the same storage.
+                drop(work);
+                let _ = failed.send(Err(error));
+                return;
+            }
             let run = R::run(|runtime| async move {
                 let _ = ready.send(Ok(()));
                 Box::pin(work(runtime).run()).await;
@@ -65,7 +72,7 @@ impl<R: Runtime> Exporters<R> {
                 let _ = failed.send(Err(error));
             }
         };
-        thread::Builder::new().name("loaddensity-metrics".into()).spawn(body).map_err(StartError::Runtime)?;
+        builder.spawn(body).map_err(StartError::Runtime)?;
         match is_ready.recv() {
             Ok(result) => result.map_err(StartError::Runtime)?,
             Err(gone) => return Err(StartError::Runtime(std::io::Error::other(gone))),

@@ -51,6 +51,7 @@ mod settings;
 mod status;
 mod stop;
 mod supervisor;
+mod thread_settings;
 
 #[cfg(feature = "action-json")]
 pub mod actions;
@@ -97,3 +98,4 @@ pub use local::LocalRecorder;
 pub use report::Report;
 pub use settings::Settings;
 pub use status::ExporterStatus;
+pub use thread_settings::ThreadSettings;

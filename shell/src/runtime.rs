@@ -16,11 +16,15 @@ use futures_io::{AsyncRead, AsyncWrite};
 use loaddensity_metrics_core::Timestamp;
 use socket2::SockRef;
 
+#[cfg(feature = "coarse-clock")]
+mod coarse;
 mod no_tcp;
 mod offload;
 mod udp;
 mod unix;
 
+#[cfg(feature = "coarse-clock")]
+pub use coarse::coarse_time;
 pub use no_tcp::NoTcp;
 pub use offload::SegmentationOffload;
 pub use udp::UdpOptions;

@@ -6,6 +6,7 @@ use loaddensity_metrics_core::{DefaultStorage, Registry};
 
 use crate::config::configuration;
 use crate::identity::Identity;
+use crate::thread_settings::ThreadSettings;
 
 /// The storage that [`Settings::default`] names: zero pages of the process until something is recorded.
 static DEFAULT_STORAGE: DefaultStorage = DefaultStorage::new();
@@ -23,6 +24,8 @@ configuration! {
         /// Who sends, which tells several generators apart. Default nobody: then accidents between two of them are
         /// rare, but not ruled out (docs/generators.md).
         pub identity: Identity,
+        /// The thread that they run on. Default: one that is named `loaddensity-metrics`, as the system makes it.
+        pub thread: ThreadSettings,
     }
 }
 
@@ -30,7 +33,12 @@ impl Settings {
     /// The defaults, on the registry of a storage of one's own.
     #[must_use]
     pub const fn on(registry: Registry<'static>) -> Self {
-        Self { registry, stop_deadline: Duration::from_secs(5), identity: Identity::NOBODY }
+        Self {
+            registry,
+            stop_deadline: Duration::from_secs(5),
+            identity: Identity::NOBODY,
+            thread: ThreadSettings::DEFAULT,
+        }
     }
 }
 

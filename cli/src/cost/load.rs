@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::memory;
 use super::other_memory::MOST_BETWEEN;
 
 /// Most series times threads that are measured: their counters take up to 2.5 GB, and 7 GB of addresses.
@@ -14,7 +15,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "REQUESTS", default_value_t = 250_000,
         value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub(super) rate: u64,
-    /// Series: pairs of method and name.
+    /// Series: pairs of method and name, and further labels, that requests are told apart by.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(super) series: u64,
     /// Threads that record, each with a recorder of its own.
@@ -24,12 +25,17 @@ pub(crate) struct LoadArgs {
     /// Recording is then measured a second time, with caches as cold as that makes them.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=MOST_BETWEEN))]
     pub(super) between: Option<u64>,
-    /// How long to measure, 0.1 to 3,600; everything is done four times at the least.
+    /// How long to measure, in seconds, 0.1 to 3,600. Everything is done four times at the least.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(super) seconds: Duration,
 }
 
 impl LoadArgs {
+    /// Whether the default storage has room for it.
+    pub(super) const fn fits_the_default_storage(&self) -> bool {
+        self.threads <= memory::DEFAULT_RECORDERS && self.series <= memory::DEFAULT_SERIES
+    }
+
     /// Says what is wrong with the load as a whole, if anything.
     pub(super) fn check(&self) -> Result<(), String> {
         let counters = self.series * self.threads;

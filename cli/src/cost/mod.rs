@@ -7,8 +7,10 @@
 //! What is public here is for the project's benches, which do the same work beside other libraries.
 
 pub mod clock;
+mod clock_reading;
 mod exporters;
 mod first_times;
+mod json;
 mod load;
 pub mod memory;
 mod other_memory;
@@ -34,6 +36,7 @@ use loaddensity_metrics_shell::LocalRecorder;
 pub(crate) use self::load::LoadArgs;
 
 use self::clock::Stopwatch;
+use self::clock_reading::ReadClock;
 use self::exporters::{DatagramFilling, DatagramKind};
 use self::first_times::{CarryFirst, WriteTables};
 use self::other_memory::{BetweenRequests, OtherMemory};
@@ -50,7 +53,7 @@ use crate::CommandError;
 use crate::exit::{self, CommandEnding};
 use crate::interrupt::Interrupt;
 use crate::numbers::thousands;
-use crate::say;
+use crate::say::{self, ResultForm};
 
 /// `DogStatsD` messages of a request.
 const MESSAGES: u64 = 3;
@@ -58,18 +61,18 @@ const MESSAGES: u64 = 3;
 const NO_RING: usize = 2;
 
 /// Measures, and prints what `load` costs.
-pub(crate) fn run(load: &LoadArgs) -> ExitCode {
+pub(crate) fn run(load: &LoadArgs, form: ResultForm) -> ExitCode {
     if let Err(error) = load.check() {
         say::err(format_args!("error: {error}"));
         return ExitCode::from(exit::USAGE);
     }
-    match measure(load) {
+    match measure(load, form) {
         Ok(ending) => ExitCode::from(ending.code()),
         Err(error) => crate::failed(&*error),
     }
 }
 
-fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
+fn measure(load: &LoadArgs, form: ResultForm) -> Result<CommandEnding, CommandError> {
     let interrupt = Interrupt::install("stopping")?;
     if cfg!(debug_assertions) {
         say::err(format_args!("warning: {}", report::DEBUG_BUILD));
@@ -116,7 +119,9 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
     let mut works = works(filled, &trace, load, pieces)?;
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
     if !figures.is_empty() {
-        say::out(format_args!("{}", CostReport { load, figures: &figures, resident }))?;
+        let report = CostReport { load, figures: &figures, resident };
+        form.words(format_args!("{report}"))?;
+        form.object(|| report.json())?;
     }
     Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() })
 }
@@ -174,6 +179,7 @@ fn works<'a>(
     let warm = BetweenRequests::Nothing;
     let mut works: Vec<_> =
         RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.warm(), warm))).into_iter().collect();
+    works.extend([false, true].map(|is_coarse| Box::new(ReadClock { is_coarse }) as _));
     works.push(Box::new(ClaimRecorders { registry: one.0 }));
     works.push(Box::new(WriteTables));
     works.push(Box::new(CarryFirst));

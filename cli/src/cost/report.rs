@@ -163,7 +163,6 @@ impl CostReport<'_> {
 
     fn exporting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<17}{}", "pump", self.product(CostRow::Pump))?;
-        let mut seconds = self.seconds_per_second(CostRow::Pump);
         let mut readings = Vec::new();
         for exporter in exporters::per_request().chain(exporters::reading()) {
             let cost = cost_of(exporter);
@@ -172,15 +171,14 @@ impl CostReport<'_> {
                     let row = CostRow::PerRequest(exporter);
                     writeln!(f, "{:<17}{}", cost.name, self.product(row))?;
                     sendings.iter().try_for_each(|sending| self.sending(f, row, sending))?;
-                    seconds += self.seconds_per_second(row);
                 }
                 ExporterWork::Reading { what, things, every } => {
-                    seconds += self.reading(f, exporter, what, things)? / every;
+                    self.reading(f, exporter, what, things)?;
                     readings.push(format!("{what} every {every} s"));
                 }
             }
         }
-        let (all, readings) = (cores(seconds), readings.join(" and "));
+        let (all, readings) = (cores(self.exporting_cores()), readings.join(" and "));
         writeln!(f, "{:<17}{all}, with {readings}, before sending", "all exporters")?;
         writeln!(
             f,
@@ -190,21 +188,32 @@ impl CostReport<'_> {
         )
     }
 
-    /// A line on `what` of `exporter`, a reading of `things`; returns the seconds that it takes.
-    fn reading(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        exporter: Exporter,
-        what: &str,
-        things: &str,
-    ) -> Result<f64, fmt::Error> {
-        let cost = cost_of(exporter);
-        let row = CostRow::Reading { exporter, recorders: self.load.threads };
-        let Some(Figure { median, bytes, operations, .. }) = self.figure(row) else { return Ok(0.0) };
-        let (seconds, kilobytes) = (operations * median / 1e9, thousands((operations * bytes / 1e3).ceil() as u64));
-        let operations = thousands(*operations as u64);
-        writeln!(f, "{:<17}{what} of {operations} {things}, {kilobytes} KB: {:.2} ms", cost.name, seconds * 1e3)?;
-        Ok(seconds)
+    /// Of one core, for all exporters, before they send.
+    pub(super) fn exporting_cores(&self) -> f64 {
+        let exporters = exporters::per_request().chain(exporters::reading());
+        let cores = exporters.map(|exporter| match cost_of(exporter).work {
+            ExporterWork::PerRequest(_) => self.seconds_per_second(CostRow::PerRequest(exporter)),
+            ExporterWork::Reading { every, .. } => self.read_by(exporter).map_or(0.0, seconds_of_reading) / every,
+        });
+        self.seconds_per_second(CostRow::Pump) + cores.sum::<f64>()
+    }
+
+    /// Of one core, for recording as an engine does by default.
+    pub(super) fn recording_cores(&self) -> f64 {
+        self.seconds_per_second(RecordEntry::ByHandle.warm())
+    }
+
+    /// The reading of all recorders.
+    fn read_by(&self, exporter: Exporter) -> Option<&Figure> {
+        self.figure(CostRow::Reading { exporter, recorders: self.load.threads })
+    }
+
+    /// A line on `what` of `exporter`, a reading of `things`.
+    fn reading(&self, f: &mut fmt::Formatter<'_>, exporter: Exporter, what: &str, things: &str) -> fmt::Result {
+        let Some(figure) = self.read_by(exporter) else { return Ok(()) };
+        let (millis, kilobytes) = (seconds_of_reading(figure) * 1e3, figure.operations * figure.bytes / 1e3);
+        let (operations, kilobytes) = (thousands(figure.operations as u64), thousands(kilobytes.ceil() as u64));
+        writeln!(f, "{:<17}{what} of {operations} {things}, {kilobytes} KB: {millis:.2} ms", cost_of(exporter).name)
     }
 
     /// A line on what the kernel takes for the datagrams of the exporter of `row`.
@@ -228,8 +237,7 @@ impl CostReport<'_> {
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LoadArgs { series, threads, .. } = *self.load;
         let touched = format!("{} MiB", thousands(memory::touched(series, threads).div_ceil(1 << 20)));
-        let fits = threads <= memory::DEFAULT_RECORDERS && series <= memory::DEFAULT_SERIES;
-        if fits {
+        if self.load.fits_the_default_storage() {
             let size = mebibytes(memory::DEFAULT_SIZE);
             return write!(
                 f,
@@ -287,6 +295,11 @@ impl CostReport<'_> {
     fn seconds_per_second(&self, row: CostRow) -> f64 {
         self.figure(row).map_or(0.0, |figure| self.load.rate as f64 * figure.median / 1e9)
     }
+}
+
+/// How long one page or export takes.
+fn seconds_of_reading(figure: &Figure) -> f64 {
+    figure.operations * figure.median / 1e9
 }
 
 /// A number of cores, or the share of one.

@@ -34,6 +34,11 @@ pub(super) enum CostRow {
     Tables,
     /// A request with which a bucket needs its wide word for the first time.
     FirstCarry,
+    /// A reading of the wall clock, for a request's time.
+    Clock {
+        /// [`coarse_time`](loaddensity_metrics_shell::runtime::coarse_time), or the system's.
+        is_coarse: bool,
+    },
     Pump,
     /// Of an exporter that takes each request.
     PerRequest(Exporter),
@@ -87,6 +92,42 @@ impl RecordEntry {
     }
 }
 
+impl RecordEntry {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::ByHandle => "record.by_handle",
+            Self::WithEvents => "record.by_handle.raw_events",
+            Self::Locally => "record.by_thread",
+            Self::Classic => "record.by_handle.classic",
+            Self::ByStrings => "record.by_strings",
+        }
+    }
+}
+
+impl CostRow {
+    /// What programs know it by. Rows that differ only in how many shards they read, or in how cold the caches are, share one.
+    pub(super) fn key(self) -> String {
+        match self {
+            Self::Record { entry, .. } => entry.key().to_owned(),
+            Self::Claim => "recorder.claim".into(),
+            Self::Tables => "registry.tables".into(),
+            Self::FirstCarry => "bucket.first_carry".into(),
+            Self::Clock { is_coarse: false } => "clock.system_time".into(),
+            Self::Clock { is_coarse: true } => "clock.coarse_time".into(),
+            Self::Pump => "pump".into(),
+            Self::PerRequest(exporter) => format!("{}.request", exporter.as_str()),
+            Self::Datagram(DatagramKind { filling, is_offloaded }) => {
+                let what = match filling {
+                    DatagramFilling::Packed => "packed",
+                    DatagramFilling::Message => "message",
+                };
+                format!("datagram.{what}{}", if is_offloaded { ".offload" } else { "" })
+            }
+            Self::Reading { exporter, .. } => format!("{}.read", exporter.as_str()),
+        }
+    }
+}
+
 impl fmt::Display for CostRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match self {
@@ -94,6 +135,8 @@ impl fmt::Display for CostRow {
             Self::Claim => "a recorder, claimed and dropped".into(),
             Self::Tables => "a registry's first recorder, which writes the tables".into(),
             Self::FirstCarry => "a bucket's 32,768th request, into an untouched page".into(),
+            Self::Clock { is_coarse: false } => "a time for completed_at, system_time".into(),
+            Self::Clock { is_coarse: true } => "a time for completed_at, coarse_time".into(),
             Self::Pump => format!("pump, a request into {} sinks", per_request().count()),
             Self::PerRequest(exporter) => cost_of(*exporter).operation.into(),
             Self::Datagram(DatagramKind { filling, is_offloaded }) => {

@@ -4,6 +4,7 @@
 //! receivers count comes from parsing what was on the wire; what was recorded is also compared with what the target
 //! answered. The load is capped, so that two busy cores can carry it.
 
+mod json;
 mod report;
 mod scraper;
 mod target;
@@ -16,6 +17,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
     Exporter, Exporters, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Settings, StatsdConfig,
 };
+use serde_json::Value;
 
 use self::report::{DemoBackend, Demonstration};
 use self::scraper::{DemoScraper, Scraped};
@@ -29,7 +31,7 @@ use crate::interrupt::Interrupt;
 use crate::live::{Live, Summary};
 use crate::numbers::thousands;
 use crate::receivers::{DatagramCollector, OtlpReceiver, dogstatsd, influxdb, prometheus};
-use crate::say;
+use crate::say::{self, ResultForm};
 
 /// Load of the demo. Its users could do about twice the cap, which they reach even on a busy machine.
 const USERS: u32 = 32;
@@ -43,12 +45,12 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const ONE_LINE: usize = 200;
 
 /// Runs the demo for `seconds` at `rate` requests per second and prints what came of it.
-pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> ExitCode {
+pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64, form: ResultForm) -> ExitCode {
     let interrupt = match Interrupt::install("stopping and flushing") {
         Ok(interrupt) => interrupt,
         Err(error) => return crate::failed(&error),
     };
-    match show::<R>(runtime, seconds, rate, &interrupt) {
+    match show::<R>(runtime, seconds, rate, form, &interrupt) {
         Ok(reconciles) => {
             let ending = CommandEnding { signal: interrupt.signal(), failed: !reconciles, ..CommandEnding::default() };
             ExitCode::from(ending.code())
@@ -62,10 +64,12 @@ fn show<R: Runtime>(
     runtime: RuntimeName,
     seconds: f64,
     rate: f64,
+    form: ResultForm,
     interrupt: &Interrupt,
 ) -> Result<bool, CommandError> {
-    let demonstration = demonstrate::<R>(runtime, seconds, rate, interrupt)?;
-    say::out(format_args!("{demonstration}"))?;
+    let demonstration = demonstrate::<R>(runtime, seconds, rate, form, interrupt)?;
+    form.words(format_args!("{demonstration}"))?;
+    form.object(|| demonstration.json(runtime))?;
     Ok(demonstration.reconciles())
 }
 
@@ -73,6 +77,7 @@ fn demonstrate<R: Runtime>(
     runtime: RuntimeName,
     seconds: f64,
     rate: f64,
+    form: ResultForm,
     interrupt: &Interrupt,
 ) -> Result<Demonstration, CommandError> {
     let target = DemoTarget::start::<R>()?;
@@ -83,15 +88,16 @@ fn demonstrate<R: Runtime>(
     };
     let exporters = Exporters::<R>::start(Settings::default())?;
     let page = start_all(&exporters, &receivers)?;
-    say::out(format_args!("{}", report::opening(runtime, target.address(), page, seconds, rate)))?;
+    form.words(format_args!("{}", report::opening(runtime, target.address(), page, seconds, rate)))?;
 
     let scraper = DemoScraper::start::<R>(page, INTERVAL)?;
-    let (finished, summary) = load(&exporters, load_test(&target, seconds, rate)?, interrupt)?;
+    let (finished, summary, load) = load(&exporters, load_test(&target, seconds, rate)?, interrupt)?;
     let scraped = scraper.finish()?;
     let totals = exporters.registry().totals();
     let backends = stop_all(&exporters, receivers, &scraped)?;
     Ok(Demonstration {
         summary,
+        load,
         requests: totals.requests(),
         failures: totals.failures(),
         answered: target.answered(),
@@ -138,18 +144,18 @@ fn load_test(target: &DemoTarget, seconds: f64, rate: f64) -> Result<LoadTest, C
     })
 }
 
-/// Runs the load with the live line; how it ended, and a line about it.
+/// Runs the load with the live line; how it ended, a line about it, and the same for programs.
 fn load<R: Runtime>(
     exporters: &Exporters<R>,
     test: LoadTest,
     interrupt: &Interrupt,
-) -> Result<(Finished, String), CommandError> {
+) -> Result<(Finished, String, Value), CommandError> {
     let (mut live, mut events) = (Live::start(exporters.registry()), exporter_events::listen());
     let warn = || events.take().for_each(|event| say::warning(format_args!("{}", event.text)));
     let running = engine::start::<R>(test, exporters.local_recorder())?;
     let finished = live.watch(running, "demo", interrupt, warn, || exporters.status())?;
-    let summary = Summary { live: &live, finished }.to_string();
-    Ok((finished, summary))
+    let summary = Summary { live: &live, finished };
+    Ok((finished, summary.to_string(), summary.json()))
 }
 
 /// Stops the exporters, each of which flushes, and reads what arrived.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use clap::ValueEnum;
 use loaddensity_metrics_shell::{Account, Exporter};
+use serde_json::Value;
 
 use super::USERS;
 use super::target::ROUTES;
@@ -19,6 +19,8 @@ const WIDTH: usize = 150;
 pub(super) struct Demonstration {
     /// One line about the load.
     pub(super) summary: String,
+    /// The same for programs.
+    pub(super) load: Value,
     /// Recorded in all, and of those failures.
     pub(super) requests: u64,
     pub(super) failures: u64,
@@ -43,8 +45,8 @@ pub(super) struct DemoBackend {
 #[derive(Clone, Copy)]
 pub(super) struct DatagramCount {
     per_request: u64,
-    arrived: u64,
-    kernel_drops: Option<u64>,
+    pub(super) arrived: u64,
+    pub(super) kernel_drops: Option<u64>,
 }
 
 impl DemoBackend {
@@ -66,7 +68,7 @@ impl DemoBackend {
     }
 
     /// What does not fit together, if anything: recorded, sent, arrived, and the kernel's drops.
-    fn fault(&self, demonstration: &Demonstration) -> Option<String> {
+    pub(super) fn fault(&self, demonstration: &Demonstration) -> Option<String> {
         let Account { recorded, sent, .. } = self.account;
         let arrived = match &self.arrived {
             Ok(arrived) => arrived,
@@ -114,7 +116,7 @@ impl Demonstration {
     }
 
     /// The target has counted requests without any metric. What was abandoned may or may not have been answered.
-    fn target_fault(&self) -> Option<String> {
+    pub(super) fn target_fault(&self) -> Option<String> {
         let surplus = self.answered.wrapping_sub(self.requests);
         (surplus > self.abandoned as u64).then(|| "the target answered another number of requests".to_owned())
     }
@@ -127,13 +129,12 @@ pub(super) fn opening(runtime: RuntimeName, target: SocketAddr, page: SocketAddr
         format!("{} {}{failing}", route.method, route.name)
     });
     let rate = thousands(rate as u64);
-    let name = runtime.to_possible_value();
-    let runtime = name.as_ref().map_or("", |name| name.get_name());
     format!(
-        "loaddensity-metrics demo on {runtime}\n\n\
+        "loaddensity-metrics demo on {}\n\n\
          target    http://{target}   {}\n\
          load      {USERS} users, at most {rate} requests per second, {seconds} s of HTTP/1.1\n\
          metrics   http://{page}/metrics\n",
+        runtime.as_str(),
         routes.collect::<Vec<_>>().join(", ")
     )
 }
@@ -214,6 +215,7 @@ mod tests {
         change(&mut changed);
         Demonstration {
             summary: "a summary".into(),
+            load: Value::Null,
             requests: 10,
             failures: 1,
             answered: 10,

@@ -21,6 +21,8 @@ fn every_row_has_its_figures() {
         ("record, by handle, raw events on (InfluxDB + DogStatsD)", false),
         ("record, by handle, without exponential histograms", false),
         ("record, by strings", false),
+        ("a time for completed_at, system_time", false),
+        ("a time for completed_at, coarse_time", false),
         ("a registry's first recorder, which writes the tables", false),
         ("a bucket's 32,768th request, into an untouched page", false),
         ("pump, a request into 2 sinks", false),

@@ -7,5 +7,8 @@ mod end_to_end;
 mod engine;
 mod exit_codes;
 mod identity;
+mod json;
 mod process;
 mod tasks;
+#[cfg(target_os = "linux")]
+mod terminal;

@@ -100,6 +100,28 @@ pub(crate) fn run_into_a_full_disk(arguments: &[&str]) -> Ended {
     Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
+/// Runs the binary to its end on a terminal that says it is a `term`, with these environment variables besides; returns all
+/// that the terminal was sent.
+#[cfg(target_os = "linux")]
+pub(crate) fn run_on_a_terminal(arguments: &[&str], term: &str, variables: &[(&str, &str)]) -> Vec<u8> {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+    grantpt(&terminal).expect("granted");
+    unlockpt(&terminal).expect("unlocked");
+    let name = ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
+    let open = || File::options().read(true).write(true).open(&name).expect("its other end");
+    let mut command = Command::new(BINARY);
+    command.args(arguments).env_remove("NO_COLOR").env("TERM", term).envs(variables.iter().copied());
+    let mut child = command.stdin(Stdio::null()).stdout(open()).stderr(open()).spawn().expect("the binary runs");
+    // Else it would never end.
+    drop(command);
+    let (mut terminal, mut sent) = (File::from(terminal), Vec::new());
+    // EIO, once nobody has the other end any more.
+    let _ = terminal.read_to_end(&mut sent);
+    child.wait().expect("ended");
+    sent
+}
+
 /// Runs the binary to its end with pipes for stdout and stderr that nobody reads.
 pub(crate) fn run_unread(arguments: &[&str]) -> ExitStatus {
     let (out, err) = (unread_pipe(), unread_pipe());
@@ -164,6 +186,12 @@ impl Ended {
     pub(crate) fn with_code(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
+    }
+
+    /// What stdout has with `--json`: an object a line, and nothing else.
+    pub(crate) fn objects(&self) -> Vec<serde_json::Value> {
+        let object = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.stdout.lines().map(object).collect()
     }
 
     /// Recorded, sent and dropped of an exporter, from the table.

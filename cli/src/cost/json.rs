@@ -1,0 +1,56 @@
+//! The report for programs (`--json`; docs/command-line.md).
+
+use serde_json::{Value, json};
+
+use super::clock;
+use super::load::LoadArgs;
+use super::memory;
+use super::report::CostReport;
+use super::rounds::Figure;
+use super::work::CostRow;
+
+impl CostReport<'_> {
+    /// The object of the report.
+    pub(super) fn json(&self) -> Value {
+        let LoadArgs { rate, series, threads, between, .. } = *self.load;
+        json!({
+            "kind": "cost",
+            "load": { "requests_per_second": rate, "series": series, "threads": threads, "between_bytes": between },
+            "clock": clock::MEASURED,
+            "debug_build": cfg!(debug_assertions),
+            "rows": self.figures.iter().map(row).collect::<Vec<_>>(),
+            "recording_cores": self.recording_cores(),
+            "exporting_cores": self.exporting_cores(),
+            "memory": {
+                "series_bytes": memory::LABELS,
+                "series_per_recorder_bytes": memory::COUNTERS,
+                "recorder_bytes": memory::recorder(series),
+                // The overflow series has a place, too.
+                "addressed_bytes": memory::size(series + 1, threads),
+                "resident_now_bytes": self.resident,
+                "resident_at_most_bytes": memory::touched(series, threads),
+                "fits_default_storage": self.load.fits_the_default_storage(),
+            },
+        })
+    }
+}
+
+fn row(figure: &Figure) -> Value {
+    let Figure { row, minimum, median, quartiles, rounds, bytes, operations, .. } = figure;
+    let recorders = match row {
+        CostRow::Reading { recorders, .. } => Some(recorders),
+        _ => None,
+    };
+    json!({
+        "row": row.key(),
+        "name": row.to_string(),
+        "cold": matches!(row, CostRow::Record { is_cold: true, .. }),
+        "recorders": recorders,
+        "minimum_ns": minimum,
+        "median_ns": median,
+        "quartiles_ns": quartiles,
+        "rounds": rounds,
+        "bytes": (*bytes > 0.0).then_some(bytes),
+        "operations": operations,
+    })
+}
