@@ -136,6 +136,11 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// The examples for authors of load engines, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;
+
 /// The examples for LoadDensity's users, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]

@@ -13,6 +13,13 @@ fn tests_and_files_that_documents_name_exist() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Whoever has never seen this project reads it to its end.
+#[test]
+fn the_first_page_is_one_page() {
+    let lines = text_of("README.md").lines().count();
+    assert!(lines <= 200, "README.md has {lines} lines: what is long belongs to docs/");
+}
+
 #[test]
 fn tables_below_a_heading_of_tests_are_read_until_that_section_ends() {
     let tree = Tree::read();

@@ -68,7 +68,7 @@ fn the_formula_of_memory_is_what_the_types_have() {
         thousands(COUNTERS),
         thousands(CLASSIC_REST)
     );
-    for document in ["README.md", "core/src/registry/storage.rs"] {
+    for document in ["docs/costs.md", "core/src/registry/storage.rs"] {
         let text = joined(document);
         assert!(text.contains(&formula), "{document} must have {formula}");
         assert!(text.contains(&rest), "{document} must have {rest:?}");
@@ -91,17 +91,18 @@ fn the_formula_of_memory_is_what_the_types_have() {
 #[test]
 fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
     for (document, said) in [
-        ("README.md", format!("of the {} bytes per series and recorder", thousands(COUNTERS))),
-        ("README.md", format!("{} MiB each (65,536 waiting events)", (65_536 * size_of::<Event>()) >> 20)),
+        ("README.md", format!("{} bytes a series and {} more", thousands(ONCE), thousands(COUNTERS))),
+        ("docs/costs.md", format!("of the {} bytes per series and recorder", thousands(COUNTERS))),
+        ("docs/costs.md", format!("{} MiB each (65,536 waiting events)", (65_536 * size_of::<Event>()) >> 20)),
         ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", CLASSIC_COUNTERS)),
-        ("README.md", format!("a ring has {} MiB", DEFAULT_RING >> 20)),
-        ("README.md", format!("after {} requests", thousands(DefaultStorage::RING_EVENTS))),
+        ("docs/costs.md", format!("a ring has {} MiB", DEFAULT_RING >> 20)),
+        ("docs/costs.md", format!("after {} requests", thousands(DefaultStorage::RING_EVENTS))),
         ("core/src/registry/storage.rs", format!("rings of {} events", thousands(DefaultStorage::RING_EVENTS))),
         ("core/src/registry/storage.rs", format!("after {} requests", thousands(DefaultStorage::RING_EVENTS))),
         ("core/src/registry/storage.rs", format!("all of its {} MiB", DEFAULT_RING >> 20)),
-        ("README.md", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
+        ("docs/costs.md", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
         ("core/src/registry/storage.rs", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
     ] {
         assert!(joined(document).contains(&said), "{document} must say {said:?}");
@@ -116,7 +117,7 @@ fn the_worked_examples_of_memory_are_the_sizes_of_storage() {
         format!("| {name} | {series} | {shards} | {ring} | {} | {} |\n", mebibytes(bytes), mebibytes(classic))
     };
     let table: String = head.to_owned() + &EXAMPLES.iter().map(row).collect::<String>();
-    assert!(text("README.md").contains(&table), "README.md must have this table:\n{table}");
+    assert!(text("docs/costs.md").contains(&table), "docs/costs.md must have this table:\n{table}");
 }
 
 #[test]
