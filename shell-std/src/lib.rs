@@ -1,36 +1,52 @@
 //! loaddensity-metrics on threads of the standard library: one record call per request, and no async runtime.
 //!
+//! # The loop
+//!
 //! ```
 //! use std::net::UdpSocket;
-//! use std::time::Duration;
+//! use std::time::{Duration, Instant};
 //!
-//! use loaddensity_metrics_std::{Exporters, Sample, Settings, StatsdConfig, Timestamp};
+//! use loaddensity_metrics_std::runtime::system_time;
+//! use loaddensity_metrics_std::{Exporters, Sample, Settings, StatsdConfig};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let agent = UdpSocket::bind("127.0.0.1:0")?; // stands for Datadog's Agent
-//!     let exporters = Exporters::start(Settings::default())?; // threads of their own, the default storage
-//!     let port = agent.local_addr()?.port();
-//!     exporters.start_statsd_sink(StatsdConfig::default().port(port))?;
-//!
+//!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
+//!     exporters.start_statsd_sink(StatsdConfig::default().port(agent.local_addr()?.port()))?;
 //!     let mut recorder = exporters.recorder(); // one per thread
-//!     let get_items = recorder.series("GET", "/items"); // interned once, valid on every recorder
+//!     let labels = [("scenario", "checkout"), ("region", "eu-west-1")]; // up to 8, of 256 bytes
+//!     let post_orders = recorder.series_with_labels("POST", "/orders", labels)?; // interned once, valid on every recorder
+//!     let active_users = exporters.registry().gauge("active_users")?;
+//!     active_users.set(20.0);
+//!
+//!     let began = Instant::now();
 //!     // On every completed request:
-//!     let latency = Duration::from_micros(4_200);
-//!     let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
-//!     let sample = Sample::http(200, latency).response_bytes(512).completed_at(completed_at);
-//!     recorder.record(get_items, sample);
-//!     // Or, without a handle:
+//!     let sample = Sample::http(201, began.elapsed()).response_bytes(512).completed_at(system_time());
+//!     recorder.record(post_orders, sample);
+//!     // Or, without a handle and labels:
 //!     recorder.record_request("GET", "/items", sample);
 //!
+//!     let latency = exporters.registry().distributions().map(|all| all.latency());
+//!     println!("p99 {:?} ns", latency.and_then(|latency| latency.quantile(0.99)));
 //!     let report = exporters.shutdown(Duration::from_secs(5));
 //!     println!("{report}"); // recorded, sent, dropped by cause
-//!     assert_eq!((report.accounts[0].recorded, report.accounts[0].sent), (2, 2));
-//!     let mut message = [0; 128];
-//!     let length = agent.recv(&mut message)?;
-//!     assert!(message[..length].starts_with(b"loaddensity.re")); // one of six: requests, request.latency, response.size
+//!     assert_eq!(report.accounts[0].recorded, 2);
 //!     Ok(())
 //! }
 //! ```
+//!
+//! # What there is
+//!
+//! | you want | see |
+//! |---|---|
+//! | to record | [`Recorder`] for a thread, [`LocalRecorder`] for tasks that migrate between threads, [`Sample`] |
+//! | labels | [`Recorder::series_with_labels`], [`Registry::set_status_label`] for the status; of all series: `constant_labels` of each configuration, [`Identity`] |
+//! | gauges, exemplars | [`Registry::gauge`], [`Recorder::record_traced`] |
+//! | percentiles, totals | [`Registry::distributions`], [`Registry::totals`] |
+//! | storage and buckets of your own | [`Storage`], [`HeapStorage`], [`Settings::on`], [`Registry::set_bounds`] |
+//! | to know how it goes | [`Exporters::status`], [`Report`], [`Registry::usage`] |
+//! | what a backend is sent | [`PrometheusConfig`], [`InfluxdbConfig`], [`StatsdConfig`], [`OpenTelemetryConfig`] |
+//! | a thread of the exporters as you want it, a cheap clock | [`ThreadSettings`], `runtime::coarse_time` |
 //!
 //! There is UDP, Unix sockets and timers: DogStatsD (feature `statsd`, the default) and InfluxDB over UDP (feature
 //! `influxdb`). There is no TCP: what needs it (the Prometheus page, InfluxDB over HTTP, OpenTelemetry) is refused at its
@@ -41,6 +57,18 @@
 //! LoadDensity's eight calls are here as free functions too ([`start_statsd_sink`] …), over exporters that the whole
 //! process shares; [`shutdown`] ends those. The same exporters run on tokio and smol by way of `loaddensity-metrics-tokio`
 //! and `loaddensity-metrics-smol`, and on any other runtime by way of [`runtime::Runtime`].
+//!
+//! # Features
+//!
+//! On by default: `statsd`. Off: `influxdb` (over UDP), `action-json` (LoadDensity's commands), `coarse-clock`. A call to an exporter that
+//! was left out answers [`StartError::BuiltWithout`].
+//!
+//! # The book
+//!
+//! [Embedding](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/embedding.md), [threads and clocks](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/threads.md), [costs](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/costs.md), [gauges and exemplars](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/gauges-and-exemplars.md),
+//! [what goes wrong](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/what-goes-wrong.md) and [each fault](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/faults.md), [Prometheus](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/prometheus.md), [InfluxDB](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/influxdb.md),
+//! [DogStatsD](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/dogstatsd.md), [OpenTelemetry](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/opentelemetry.md), [several generators](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/generators.md), [TLS and proxies](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/tls.md),
+//! [another runtime](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/runtimes.md), [from LoadDensity](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/migrating.md).
 
 mod std_runtime;
 

@@ -1,25 +1,32 @@
 //! loaddensity-metrics on tokio: one record call per request, four backends.
 //!
-//! ```
-//! use std::time::Duration;
+//! # The loop
 //!
-//! use loaddensity_metrics_tokio::{Exporters, PageAccess, PageLimits, PrometheusConfig, Quantity, Sample, Settings, Timestamp};
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! use loaddensity_metrics_tokio::runtime::system_time;
+//! use loaddensity_metrics_tokio::{Exporters, PrometheusConfig, Sample, Settings};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
 //!     let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
 //!     println!("http://{page}/metrics");
-//!
 //!     let mut recorder = exporters.recorder(); // one per thread
-//!     let get_items = recorder.series("GET", "/items"); // interned once, valid on every recorder
+//!     let labels = [("scenario", "checkout"), ("region", "eu-west-1")]; // up to 8, of 256 bytes
+//!     let post_orders = recorder.series_with_labels("POST", "/orders", labels)?; // interned once, valid on every recorder
+//!     let active_users = exporters.registry().gauge("active_users")?;
+//!     active_users.set(20.0);
+//!
+//!     let began = Instant::now();
 //!     // On every completed request:
-//!     let latency = Duration::from_micros(4_200);
-//!     let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
-//!     let sample = Sample::http(200, latency).response_bytes(512).completed_at(completed_at);
-//!     recorder.record(get_items, sample);
-//!     // Or, without a handle:
+//!     let sample = Sample::http(201, began.elapsed()).response_bytes(512).completed_at(system_time());
+//!     recorder.record(post_orders, sample);
+//!     // Or, without a handle and labels:
 //!     recorder.record_request("GET", "/items", sample);
 //!
+//!     let latency = exporters.registry().distributions().map(|all| all.latency());
+//!     println!("p99 {:?} ns", latency.and_then(|latency| latency.quantile(0.99)));
 //!     let report = exporters.shutdown(Duration::from_secs(5));
 //!     println!("{report}"); // recorded, sent, dropped by cause
 //!     assert_eq!(report.accounts[0].recorded, 2);
@@ -27,12 +34,35 @@
 //! }
 //! ```
 //!
-//! By default the exporters have a thread and a runtime of their own. [`AsyncExporters::start_on`] puts them on the
-//! caller's: `AsyncExporters::start_on(Tokio::current()?, Settings::default())`.
+//! # What there is
 //!
-//! LoadDensity's eight calls are here as free functions too ([`start_prometheus_exporter`] …), over exporters that the
-//! whole process shares; [`shutdown`] ends those. The same exporters run on smol by way of
-//! `loaddensity-metrics-smol`, and on any other runtime by way of [`runtime::Runtime`].
+//! | you want | see |
+//! |---|---|
+//! | to record | [`Recorder`] for a thread, [`LocalRecorder`] for tasks that migrate between threads, [`Sample`] |
+//! | labels | [`Recorder::series_with_labels`], [`Registry::set_status_label`] for the status; of all series: `constant_labels` of each configuration, [`Identity`] |
+//! | gauges, exemplars | [`Registry::gauge`], [`Recorder::record_traced`] |
+//! | percentiles, totals | [`Registry::distributions`], [`Registry::totals`] |
+//! | storage and buckets of your own | [`Storage`], [`HeapStorage`], [`Settings::on`], [`Registry::set_bounds`] |
+//! | to know how it goes | [`Exporters::status`], [`Report`], [`Registry::usage`] |
+//! | what a backend is sent | [`PrometheusConfig`], [`InfluxdbConfig`], [`StatsdConfig`], [`OpenTelemetryConfig`] |
+//! | a thread of the exporters as you want it, a cheap clock | [`ThreadSettings`], `runtime::coarse_time` |
+//!
+//! By default the exporters have a thread and a runtime of their own. [`AsyncExporters::start_on`] puts them on the caller's:
+//! `AsyncExporters::start_on(Tokio::current()?, Settings::default())`. LoadDensity's eight calls are here as free functions too
+//! ([`start_prometheus_exporter`] …), over exporters that the whole process shares; [`shutdown`] ends those. The same exporters run
+//! on smol by way of `loaddensity-metrics-smol`, and on any other runtime by way of [`runtime::Runtime`].
+//!
+//! # Features
+//!
+//! On by default: `prometheus`, `influxdb`, `statsd`, `opentelemetry`. Off: `opentelemetry-http` (OTLP without HTTP/2), `tls`, `gzip`,
+//! `action-json` (LoadDensity's commands), `coarse-clock`. A call to an exporter that was left out answers [`StartError::BuiltWithout`].
+//!
+//! # The book
+//!
+//! [Embedding](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/embedding.md), [threads and clocks](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/threads.md), [costs](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/costs.md), [gauges and exemplars](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/gauges-and-exemplars.md),
+//! [what goes wrong](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/what-goes-wrong.md) and [each fault](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/faults.md), [Prometheus](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/prometheus.md), [InfluxDB](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/influxdb.md),
+//! [DogStatsD](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/dogstatsd.md), [OpenTelemetry](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/opentelemetry.md), [several generators](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/generators.md), [TLS and proxies](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/tls.md),
+//! [another runtime](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/runtimes.md), [from LoadDensity](https://github.com/Integration-Automation/loaddensity-metrics/blob/main/docs/migrating.md).
 
 mod tokio_runtime;
 
