@@ -379,6 +379,21 @@ fn what_is_too_large_is_sent_smaller_and_a_single_item_is_tried_once_alone() {
     bench.run(&mut events.source(), 71_000);
     events.record([99; 10]);
     assert_eq!(bench.run(&mut events.source(), 71_001), "[71000] send0:1x899 send0:1x99");
+    // A datagram of a run that has several items is no single item.
+    let storage = TestStorage::new();
+    let (mut bench, events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 99, 1_000));
+    let mut events = events.offloaded();
+    bench.run(&mut events.source(), 1);
+    events.record([99; 5]);
+    bench.answers = [Fails(Fault::TooLarge)].into();
+    assert_eq!(bench.run(&mut events.source(), 2), "[1] send0:1x499 too large send0:3x199");
+    // Others may be as large as what was too large, but for a byte.
+    let storage = TestStorage::new();
+    let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 9, 1_000));
+    events.record([600]);
+    bench.answers = [Fails(Fault::TooLarge)].into();
+    bench.run(&mut events.source(), 1);
+    assert_eq!(bench.machine.learned_bytes(), Some(599));
 }
 
 #[test]
@@ -423,6 +438,13 @@ fn offload_that_is_refused_is_not_tried_again() {
     bench.answers = [Fails(Fault::Away)].into();
     let expected = bench.run(&mut events.source(), 99);
     assert!(expected.ends_with(&times("send0:1x50", 3)), "{expected}");
+    // One that failed over a single datagram has shown nothing of several.
+    bench.run(&mut events.source(), 1_000);
+    events.record([50]);
+    bench.answers = [Fails(Fault::Away)].into();
+    bench.run(&mut events.source(), 2_000);
+    events.record([50; 3]);
+    assert_eq!(bench.run(&mut events.source(), 2_001), "[2000] send0:3x50");
     // For a single one it means that the socket leads nowhere.
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
@@ -743,6 +765,14 @@ fn a_sorted_item_that_is_too_large_leaves_those_of_the_last_call_held() {
     assert_eq!(events.account(), "sent 0, too_large 1, held 2");
     bench.run(&mut events.source(), 500);
     assert_eq!(events.account(), "sent 2, too_large 1");
+    // Those of a call that is known to have arrived are held no longer.
+    events.record([60, 50]);
+    bench.answers = [All, Fails(Fault::WouldBlock), Fails(Fault::TooLarge)].into();
+    let log = bench.run(&mut events.source(), 700);
+    assert_eq!(log, "[500] send0:1x60 send0:1x50 would block [600] look0", "it is full");
+    bench.handle(DatagramInput::Writable { socket: 0 });
+    assert_eq!(bench.run(&mut events.source(), 800), "[700] send0:1x50 too large");
+    assert_eq!(events.account(), "sent 3, too_large 2");
 }
 
 #[test]

@@ -605,4 +605,9 @@ fn each_size_of_a_buffer_is_asked_for_once_and_what_is_lent_is_used() {
     }
     assert_eq!(world.rooms, [256 << 10, 1 << 20, 2 << 20]);
     assert_eq!((world.sent.len(), world.source.sent()), (3, 3_000));
+    // What fits is not cut, so that no larger buffer is wanted.
+    let mut world = World::new(limits, 7, Script::new(&[STORED]), (100, 1_000));
+    (0..100).for_each(|series| world.source.record(series, 1));
+    assert_eq!(world.run(SECS(61)), None);
+    assert_eq!((&world.rooms[..], world.sent.len()), (&[256 << 10][..], 1));
 }
