@@ -310,6 +310,17 @@ fn bursts_leave_a_millisecond_apart_and_others_get_their_turn() {
 }
 
 #[test]
+fn an_eighth_of_a_backlog_is_a_burst_and_bytes_bound_it_up_to_half_of_the_buffer() {
+    for (events_that_wait, datagrams) in [(500, 99), (501, 188)] {
+        let storage = TestStorage::new();
+        let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<3>::new(&storage, 1, 1_000));
+        bench.run(&mut events.source(), 1);
+        events.record(vec![1_000; events_that_wait]);
+        assert_eq!(bench.run(&mut events.source(), 1).matches("send").count(), datagrams, "{events_that_wait}");
+    }
+}
+
+#[test]
 fn a_full_socket_waits_and_the_others_go_on() {
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(2, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
@@ -1063,6 +1074,29 @@ mod periodic {
         bench.handle(DatagramInput::Writable { socket: 0 });
         assert_eq!(bench.run(&mut source, 45_001), "[45000] send0:1x70 send0:1x70 send0:1x70");
         assert_eq!(source.items.intervals, 2, "those between never began");
+    }
+
+    #[test]
+    fn a_datagram_of_several_items_that_is_too_large_is_cut() {
+        let (mut bench, mut packing, mut items) = (bench(), packing(), Lines::default());
+        items.lengths = vec![40; 2];
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
+        bench.answers = [Fails(Fault::TooLarge)].into();
+        let log = bench.run(&mut source, 11_000);
+        assert_eq!(log, "[10000] connect0:0 send0:1x80 too large send0:1x40 send0:1x40 [10100] look0");
+        assert_eq!((items.settled, packing.left_out()), (vec![(1, 0), (1, 0)], 0));
+    }
+
+    #[test]
+    fn an_interval_leaves_through_the_socket_that_has_its_first_items() {
+        let route = DatagramRoute { sockets: 2, to: DatagramTarget::UnixSocket, at_once: false };
+        let mut bench = Bench { machine: DatagramMachine::new(route, 7), ..Bench::new(2, DatagramTarget::UnixSocket) };
+        let (mut packing, mut items) = (packing(), Lines { lengths: vec![60; 2], ..Lines::default() });
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
+        let log = bench.run(&mut source, 11_000);
+        assert_eq!(log, "[10000] connect0:0 connect1:0 send0:1x60 send0:1x60 [10100] look0");
+        assert_eq!(bench.run(&mut source, 21_000), "[20000] send1:1x60 send1:1x60 [20100] look1");
+        assert_eq!(items.settled, [(1, 0); 4]);
     }
 
     #[test]
