@@ -714,6 +714,29 @@ fn a_stop_where_a_name_never_had_an_address_asks_twice() {
 }
 
 #[test]
+fn the_answer_to_a_connection_is_of_the_socket_that_it_was_asked_for() {
+    for second_fails in [false, true] {
+        let storage = TestStorage::new();
+        let (mut bench, mut events) = (Bench::new(2, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
+        events.record([50]);
+        let now = bench.now();
+        let [first, second] = [0, 1].map(|_| match bench.machine.poll(now, &mut events.source(), &mut bench.buffer) {
+            DatagramAction::Connect { id, .. } => id,
+            other => panic!("{other:?}"),
+        });
+        if second_fails {
+            bench.handle(DatagramInput::Failed { id: second, fault: Fault::Away });
+            bench.handle(DatagramInput::Connected { id: first });
+        } else {
+            bench.handle(DatagramInput::Connected { id: second });
+        }
+        let action = bench.machine.poll(now, &mut events.source(), &mut bench.buffer);
+        let expected = usize::from(!second_fails);
+        assert!(matches!(action, DatagramAction::Send { socket, .. } if socket == expected), "{action:?}");
+    }
+}
+
+#[test]
 fn answers_to_nothing_that_was_asked_are_ignored() {
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(1, NAME), Events::<1>::new(&storage, 1, 1_000));

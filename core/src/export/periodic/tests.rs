@@ -326,6 +326,39 @@ fn the_last_export_is_tried_again() {
 }
 
 #[test]
+fn a_stop_shortens_a_call_to_what_is_left_and_no_further() {
+    for is_delta in [false, true] {
+        let mut world = ten_series(limits(is_delta), &[STORED]);
+        world.receiver.answers_after = SECS(1);
+        assert_eq!(world.run_until(at(60).after(MS(100))), None);
+        assert_eq!(world.sent.len(), 1, "it is under way");
+        world.stop(SECS(5));
+        assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 100));
+        assert!(world.sent.iter().all(|sent| !sent.is_again), "it was answered in time");
+    }
+}
+
+#[test]
+fn after_an_acceptance_the_last_call_has_all_of_the_time_again() {
+    for is_delta in [false, true] {
+        let mut world = ten_series(limits(is_delta), &[AWAY, STORED]);
+        assert_eq!(world.run_until(at(70)), None);
+        record(&mut world, 1);
+        world.receiver.answers_after = SECS(3);
+        world.stop(SECS(5));
+        assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110));
+    }
+}
+
+#[test]
+fn who_is_silent_for_as_long_as_a_call_may_take_is_unreachable() {
+    let mut world = ten_series(limits(false), &[Reply::Silent]);
+    assert_eq!(world.run_until(at(71)), None);
+    world.stop(Duration::ZERO);
+    assert_eq!(world.finish(), DropReason::Unreachable);
+}
+
+#[test]
 fn a_connection_that_died_while_it_was_kept_costs_nothing_but_another_call() {
     for is_delta in [false, true] {
         for began in [false, true] {
