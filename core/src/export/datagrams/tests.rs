@@ -430,6 +430,8 @@ fn offload_that_is_refused_is_not_tried_again() {
         bench.run(&mut events.source(), 1);
         events.record([40, 50, 50, 50, 20]);
         assert_eq!(bench.run(&mut events.source(), 2), "[1] send0:4x50 send0:1x20", "longest first");
+        let Traffic { sent, bytes, .. } = bench.machine.traffic();
+        assert_eq!((sent, bytes), (5, 210));
         events.record([50; 4]);
         bench.answers = [answer].into();
         let ones = if matches!(answer, Singly) { 3 } else { 4 };

@@ -629,6 +629,17 @@ fn an_hour_of_503_and_of_500_costs_little() {
 }
 
 #[test]
+fn bodies_to_nobody_are_no_larger_than_the_first_buffer_and_no_smaller_at_once() {
+    let limits = ExportLimits { max_request_bytes: 1 << 20, ..limits(true) };
+    let mut world = World::new(limits, 7, Script::new(&[AWAY, STORED]), (400, 400));
+    (0..400).for_each(|series| world.source.record(series, 1));
+    assert_eq!(world.run(SECS(70)), None);
+    let bytes: Vec<_> = world.sent.iter().map(|sent| sent.bytes).collect();
+    assert!(bytes[0] > 256 << 10 && (128 << 10..=256 << 10).contains(&bytes[1]), "{bytes:?}");
+    assert_eq!(world.source.sent(), 400);
+}
+
+#[test]
 fn each_size_of_a_buffer_is_asked_for_once_and_what_is_lent_is_used() {
     let limits = ExportLimits { max_request_bytes: 2 << 20, ..limits(true) };
     let mut world = World::new(limits, 7, Script::new(&[STORED]), (1_000, 1_000));
