@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::{
-    Classic, DefaultStorage, DropReason, Event, Exporter, Linger, Packer, Sample, Sink, Storage,
+    Classic, DefaultStorage, DropReason, DropStage, Event, Exporter, Linger, Packer, Sample, Sink, Storage,
 };
 
 #[test]
@@ -68,6 +68,31 @@ fn a_page_that_is_delivered_after_the_stop_changes_nothing() {
     ledger.set_sent_total(10);
     assert_eq!(registry.account(Exporter::Prometheus), closed);
     assert_eq!((closed.sent, closed.dropped.get(DropReason::Unscraped), closed.balanced()), (0, 10, true));
+}
+
+#[test]
+fn what_was_dropped_before_a_stop_is_not_dropped_again_nor_waited_for() {
+    static STORAGE: Storage<4, 2, 64> = Storage::new();
+    let registry = STORAGE.registry();
+    let accounts = registry.pump().expect("the only pump").accounts();
+    let mut recorder = registry.recorder();
+    let series = recorder.series("GET", "/");
+    let mut open = |sent| {
+        let before = registry.requests();
+        let ledger = accounts.open(Exporter::Prometheus);
+        (0..10).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
+        ledger.set_sent_total(before + sent);
+        ledger.add_dropped(DropReason::Rejected, 2);
+    };
+    open(5);
+    let mut closed = accounts.close(Exporter::Prometheus, DropReason::Unscraped);
+    assert_eq!((closed.sent, closed.dropped.get(DropReason::Unscraped), closed.balanced()), (5, 3, true));
+    let stages = [DropStage::Choosing, DropStage::Queueing, DropStage::Sending, DropStage::Stopping];
+    assert_eq!(stages.map(|stage| closed.dropped.at(stage)), [0, 0, 2, 3]);
+    closed.held += 1;
+    assert!(!closed.balanced());
+    open(8);
+    assert_eq!(accounts.linger(Exporter::Prometheus, Duration::MAX), None, "nothing waits");
 }
 
 #[test]

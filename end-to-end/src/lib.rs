@@ -271,6 +271,7 @@ macro_rules! end_to_end {
             over_http_the_status_decides_the_outcome
             an_unavailable_receiver_is_asked_again
             a_stop_tries_again
+            an_export_without_an_answer_is_sent_again
             a_limit_of_the_receiver_is_learned
             a_partial_success_is_counted
             a_partial_success_without_rejections_is_success

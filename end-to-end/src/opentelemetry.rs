@@ -225,6 +225,28 @@ pub fn a_stop_tries_again<R: Runtime>() {
     }
 }
 
+/// A receiver that does not answer once gets the same bytes again, and counts nothing that it does not have.
+pub fn an_export_without_an_answer_is_sent_again<R: Runtime>() {
+    for temporality in [Temporality::Cumulative, Temporality::Delta] {
+        let server =
+            HttpServer::start(|_, number| if number == 0 { HttpReply::Silence } else { HttpReply::Status(200) });
+        let config = OpenTelemetryConfig::http()
+            .endpoint(format!("http://{}", server.address))
+            .interval(Duration::from_millis(20))
+            .timeout(Duration::from_millis(200))
+            .temporality(temporality);
+        let (exporters, mut engine) = exporters::<R>();
+        exporters.start_opentelemetry_exporter(config).expect("an exporter");
+        engine.record(50);
+        wait_until(|| exporters.status()[0].account.sent == 50);
+        let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 50);
+        let posts = server.posts();
+        assert_eq!(posts[0].status, None, "the first export got no answer");
+        assert!(!posts[0].body.is_empty() && posts[0].body == posts[1].body, "the same bytes: {temporality:?}");
+    }
+}
+
 /// A receiver that accepts less than `max_request_bytes` gets smaller parts, however it words its refusal. The status
 /// names the size that it accepts, and nothing is lost.
 pub fn a_limit_of_the_receiver_is_learned<R: Runtime>() {

@@ -184,6 +184,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::events::sampling::SampleRate;
     use crate::registry::accounts::Accounts;
     use crate::registry::exporter::Exporter;
     use crate::registry::storage::Storage;
@@ -211,6 +212,23 @@ mod tests {
         }
         assert_eq!(ledger.outcome().1.get(DropReason::BufferFull), refused);
         assert_eq!(ledger.held(), model.len() as u64);
+    }
+
+    #[test]
+    fn what_a_sampler_leaves_out_is_sampled_and_not_refused() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let ledger = Accounts::new(STORAGE.registry()).open(Exporter::Statsd);
+        let mut sink = Sink::new([Event::default(); 300], ledger);
+        let rate = SampleRate::new(0.5).expect("a rate");
+        sink.set_sampler(Sampler::new(rate, 1));
+        let mut same = Sampler::new(rate, 1);
+        let kept = (0..1_000).filter(|_| same.keeps()).count() as u64;
+        // Of those that the sampler keeps there is room for 300.
+        assert_eq!(sink.offer_all(&[Event::default(); 1_000]), 300);
+        let dropped = ledger.outcome().1;
+        assert!((400..600).contains(&kept), "{kept}");
+        assert_eq!(dropped.get(DropReason::Sampled), 1_000 - kept);
+        assert_eq!((dropped.get(DropReason::BufferFull), ledger.held()), (kept - 300, 300));
     }
 
     #[test]

@@ -161,6 +161,15 @@ mod tests {
         assert_eq!((size.bytes(), size.learned()), (60_000, Some(60_000)));
         size.accepted(at(122));
         assert_eq!((size.bytes(), size.learned()), (64 << 10, None));
+        // Half of a short body would be less than bodies ever become.
+        size.silent(6_000, at(123));
+        assert_eq!(size.learned(), None);
+    }
+
+    #[test]
+    fn silence_makes_bodies_smaller_down_to_the_floor() {
+        let mut size = BodySize::new(8 << 10);
+        assert_eq!([size.silent(8_000, at(0)), size.silent(4_000, at(0))], [true, false]);
     }
 
     #[test]
@@ -169,6 +178,7 @@ mod tests {
         assert_eq!(size.too_large(40_000, 9, at(0)), TooLarge::Halved);
         assert_eq!((size.bytes(), size.learned()), (20_000, Some(20_000)));
         assert_eq!(size.too_large(30_000, 1, at(0)), TooLarge::Item);
+        assert_eq!(size.too_large(2_000, 1, at(0)), TooLarge::Item);
         assert_eq!(size.bytes(), 20_000, "one item says nothing of others");
         assert_eq!(size.too_large(1_999, 9, at(0)), TooLarge::Everything);
         assert_eq!(size.too_large(1_999, 1, at(0)), TooLarge::Everything);

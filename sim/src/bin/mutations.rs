@@ -47,7 +47,7 @@ enum CheckOutcome {
     Hangs,
 }
 
-/// The longest time of a check. None takes a tenth of it where nothing is wrong.
+/// The longest time of a check, once it is built. None takes a tenth of it where nothing is wrong.
 const LIMIT: Duration = Duration::from_secs(600);
 /// The file for what a check prints.
 const OUTPUT: &str = "output";
@@ -92,8 +92,14 @@ fn all_pass_unbroken(mutations: &[Mutation], tree: &Path, place: &Path, seeds: u
         if asked.contains(&check.arguments) {
             continue;
         }
-        if !matches!(cargo(&check, tree, place)?, CheckOutcome::Passes) {
-            return Err(format!("{} fails with nothing broken: cargo {}", check.name, check.arguments.join(" ")));
+        let what = match built_and_run(&check, tree, place)? {
+            Some(CheckOutcome::Passes) => None,
+            Some(CheckOutcome::Fails) => Some("fails"),
+            Some(CheckOutcome::Hangs) => Some("does not end"),
+            None => Some("does not compile"),
+        };
+        if let Some(what) = what {
+            return Err(format!("{} {what} with nothing broken: cargo {}", check.name, check.arguments.join(" ")));
         }
         asked.push(check.arguments);
     }
@@ -116,14 +122,12 @@ fn caught_by(mutation: &Mutation, tree: &Path, place: &Path, seeds: u64) -> Resu
 
 fn first_failing(name: &str, tree: &Path, place: &Path, seeds: u64) -> Result<Option<String>, String> {
     for check in checks(name, seeds) {
-        if !matches!(cargo(&check.build(), tree, place)?, CheckOutcome::Passes) {
-            return Err(format!("{name} does not compile"));
-        }
-        match cargo(&check, tree, place)? {
-            CheckOutcome::Passes => {}
-            CheckOutcome::Fails if check.is_loom => return Ok(Some(failed_tests(place))),
-            CheckOutcome::Fails => return Ok(Some(check.name.into())),
-            CheckOutcome::Hangs => return Ok(Some(format!("{}, which does not end", check.name))),
+        match built_and_run(&check, tree, place)? {
+            None => return Err(format!("{name} does not compile")),
+            Some(CheckOutcome::Passes) => {}
+            Some(CheckOutcome::Fails) if check.is_loom => return Ok(Some(failed_tests(place))),
+            Some(CheckOutcome::Fails) => return Ok(Some(check.name.into())),
+            Some(CheckOutcome::Hangs) => return Ok(Some(format!("{}, which does not end", check.name))),
         }
     }
     Ok(None)
@@ -179,7 +183,15 @@ fn checks(name: &str, seeds: u64) -> Vec<MutationCheck> {
     [check("sim", &seeds), check("core's tests", "test -p loaddensity-metrics-core --lib")].into()
 }
 
-fn cargo(check: &MutationCheck, tree: &Path, place: &Path) -> Result<CheckOutcome, String> {
+/// What came of a check; `None` where it does not compile. A build takes as long as it takes: only the check has a limit.
+fn built_and_run(check: &MutationCheck, tree: &Path, place: &Path) -> Result<Option<CheckOutcome>, String> {
+    match cargo(&check.build(), tree, place, Duration::MAX)? {
+        CheckOutcome::Passes => cargo(check, tree, place, LIMIT).map(Some),
+        CheckOutcome::Fails | CheckOutcome::Hangs => Ok(None),
+    }
+}
+
+fn cargo(check: &MutationCheck, tree: &Path, place: &Path, limit: Duration) -> Result<CheckOutcome, String> {
     let mut command = Command::new(env!("CARGO"));
     command.args(&check.arguments).current_dir(tree).env("CARGO_TARGET_DIR", place.join("target"));
     if check.is_loom {
@@ -190,7 +202,7 @@ fn cargo(check: &MutationCheck, tree: &Path, place: &Path) -> Result<CheckOutcom
     let output = fs::File::create(place.join(OUTPUT)).map_err(|error| error.to_string())?;
     let mut child = command.stdout(output).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
     let begun = Instant::now();
-    while begun.elapsed() < LIMIT {
+    while begun.elapsed() < limit {
         match child.try_wait().map_err(|error| error.to_string())? {
             None => thread::sleep(Duration::from_millis(50)),
             Some(status) if status.success() => return Ok(CheckOutcome::Passes),

@@ -82,3 +82,17 @@ pub(super) fn end_after(due: Tick, interval: Duration, now: Now) -> Tick {
     let next = due.after(interval);
     if next > now.tick { next } else { now.tick.after(interval) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_keep_their_times_unless_one_is_late_by_another() {
+        let at = |seconds: u64| Tick::from_nanos(seconds * 1_000_000_000);
+        for (now, next) in [(10, 20), (13, 20), (19, 20), (20, 30), (24, 34)] {
+            let now = Now { tick: at(now), ..Now::default() };
+            assert_eq!(end_after(at(10), Duration::from_secs(10), now), at(next), "{now:?}");
+        }
+    }
+}

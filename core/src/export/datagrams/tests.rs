@@ -310,6 +310,17 @@ fn bursts_leave_a_millisecond_apart_and_others_get_their_turn() {
 }
 
 #[test]
+fn an_eighth_of_a_backlog_is_a_burst_and_bytes_bound_it_up_to_half_of_the_buffer() {
+    for (events_that_wait, datagrams) in [(500, 99), (501, 188)] {
+        let storage = TestStorage::new();
+        let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<3>::new(&storage, 1, 1_000));
+        bench.run(&mut events.source(), 1);
+        events.record(vec![1_000; events_that_wait]);
+        assert_eq!(bench.run(&mut events.source(), 1).matches("send").count(), datagrams, "{events_that_wait}");
+    }
+}
+
+#[test]
 fn a_full_socket_waits_and_the_others_go_on() {
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(2, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
@@ -379,6 +390,21 @@ fn what_is_too_large_is_sent_smaller_and_a_single_item_is_tried_once_alone() {
     bench.run(&mut events.source(), 71_000);
     events.record([99; 10]);
     assert_eq!(bench.run(&mut events.source(), 71_001), "[71000] send0:1x899 send0:1x99");
+    // A datagram of a run that has several items is no single item.
+    let storage = TestStorage::new();
+    let (mut bench, events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 99, 1_000));
+    let mut events = events.offloaded();
+    bench.run(&mut events.source(), 1);
+    events.record([99; 5]);
+    bench.answers = [Fails(Fault::TooLarge)].into();
+    assert_eq!(bench.run(&mut events.source(), 2), "[1] send0:1x499 too large send0:3x199");
+    // Others may be as large as what was too large, but for a byte.
+    let storage = TestStorage::new();
+    let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 9, 1_000));
+    events.record([600]);
+    bench.answers = [Fails(Fault::TooLarge)].into();
+    bench.run(&mut events.source(), 1);
+    assert_eq!(bench.machine.learned_bytes(), Some(599));
 }
 
 #[test]
@@ -404,6 +430,8 @@ fn offload_that_is_refused_is_not_tried_again() {
         bench.run(&mut events.source(), 1);
         events.record([40, 50, 50, 50, 20]);
         assert_eq!(bench.run(&mut events.source(), 2), "[1] send0:4x50 send0:1x20", "longest first");
+        let Traffic { sent, bytes, .. } = bench.machine.traffic();
+        assert_eq!((sent, bytes), (5, 210));
         events.record([50; 4]);
         bench.answers = [answer].into();
         let ones = if matches!(answer, Singly) { 3 } else { 4 };
@@ -423,6 +451,13 @@ fn offload_that_is_refused_is_not_tried_again() {
     bench.answers = [Fails(Fault::Away)].into();
     let expected = bench.run(&mut events.source(), 99);
     assert!(expected.ends_with(&times("send0:1x50", 3)), "{expected}");
+    // One that failed over a single datagram has shown nothing of several.
+    bench.run(&mut events.source(), 1_000);
+    events.record([50]);
+    bench.answers = [Fails(Fault::Away)].into();
+    bench.run(&mut events.source(), 2_000);
+    events.record([50; 3]);
+    assert_eq!(bench.run(&mut events.source(), 2_001), "[2000] send0:3x50");
     // For a single one it means that the socket leads nowhere.
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
@@ -706,6 +741,29 @@ fn a_stop_where_a_name_never_had_an_address_asks_twice() {
 }
 
 #[test]
+fn the_answer_to_a_connection_is_of_the_socket_that_it_was_asked_for() {
+    for second_fails in [false, true] {
+        let storage = TestStorage::new();
+        let (mut bench, mut events) = (Bench::new(2, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
+        events.record([50]);
+        let now = bench.now();
+        let [first, second] = [0, 1].map(|_| match bench.machine.poll(now, &mut events.source(), &mut bench.buffer) {
+            DatagramAction::Connect { id, .. } => id,
+            other => panic!("{other:?}"),
+        });
+        if second_fails {
+            bench.handle(DatagramInput::Failed { id: second, fault: Fault::Away });
+            bench.handle(DatagramInput::Connected { id: first });
+        } else {
+            bench.handle(DatagramInput::Connected { id: second });
+        }
+        let action = bench.machine.poll(now, &mut events.source(), &mut bench.buffer);
+        let expected = usize::from(!second_fails);
+        assert!(matches!(action, DatagramAction::Send { socket, .. } if socket == expected), "{action:?}");
+    }
+}
+
+#[test]
 fn answers_to_nothing_that_was_asked_are_ignored() {
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(1, NAME), Events::<1>::new(&storage, 1, 1_000));
@@ -768,6 +826,14 @@ fn a_sorted_item_that_is_too_large_leaves_those_of_the_last_call_held() {
     assert_eq!(events.account(), "sent 0, too_large 1, held 2");
     bench.run(&mut events.source(), 500);
     assert_eq!(events.account(), "sent 2, too_large 1");
+    // Those of a call that is known to have arrived are held no longer.
+    events.record([60, 50]);
+    bench.answers = [All, Fails(Fault::WouldBlock), Fails(Fault::TooLarge)].into();
+    let log = bench.run(&mut events.source(), 700);
+    assert_eq!(log, "[500] send0:1x60 send0:1x50 would block [600] look0", "it is full");
+    bench.handle(DatagramInput::Writable { socket: 0 });
+    assert_eq!(bench.run(&mut events.source(), 800), "[700] send0:1x50 too large");
+    assert_eq!(events.account(), "sent 3, too_large 2");
 }
 
 #[test]
@@ -1058,6 +1124,29 @@ mod periodic {
         bench.handle(DatagramInput::Writable { socket: 0 });
         assert_eq!(bench.run(&mut source, 45_001), "[45000] send0:1x70 send0:1x70 send0:1x70");
         assert_eq!(source.items.intervals, 2, "those between never began");
+    }
+
+    #[test]
+    fn a_datagram_of_several_items_that_is_too_large_is_cut() {
+        let (mut bench, mut packing, mut items) = (bench(), packing(), Lines::default());
+        items.lengths = vec![40; 2];
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
+        bench.answers = [Fails(Fault::TooLarge)].into();
+        let log = bench.run(&mut source, 11_000);
+        assert_eq!(log, "[10000] connect0:0 send0:1x80 too large send0:1x40 send0:1x40 [10100] look0");
+        assert_eq!((items.settled, packing.left_out()), (vec![(1, 0), (1, 0)], 0));
+    }
+
+    #[test]
+    fn an_interval_leaves_through_the_socket_that_has_its_first_items() {
+        let route = DatagramRoute { sockets: 2, to: DatagramTarget::UnixSocket, at_once: false };
+        let mut bench = Bench { machine: DatagramMachine::new(route, 7), ..Bench::new(2, DatagramTarget::UnixSocket) };
+        let (mut packing, mut items) = (packing(), Lines { lengths: vec![60; 2], ..Lines::default() });
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
+        let log = bench.run(&mut source, 11_000);
+        assert_eq!(log, "[10000] connect0:0 connect1:0 send0:1x60 send0:1x60 [10100] look0");
+        assert_eq!(bench.run(&mut source, 21_000), "[20000] send1:1x60 send1:1x60 [20100] look1");
+        assert_eq!(items.settled, [(1, 0); 4]);
     }
 
     #[test]

@@ -93,3 +93,44 @@ impl ExportAccount {
         self.possible = self.possible.max(self.accepted + unclear + requests);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::registry::accounts::Accounts;
+    use crate::registry::exporter::Exporter;
+    use crate::registry::storage::Storage;
+
+    const fn part(requests: u64) -> CyclePart<()> {
+        CyclePart { start: 0, end: 0, points: 1, requests, next: (), is_last: false }
+    }
+
+    /// What is dropped as `unconfirmed` and as `refused`.
+    fn dropped(ledger: &Ledger) -> [u64; 2] {
+        [DropReason::Unconfirmed, DropReason::Refused].map(|cause| ledger.outcome().1.get(cause))
+    }
+
+    #[test]
+    fn what_may_have_arrived_of_a_delta_is_unconfirmed_once() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let ledger = Accounts::new(STORAGE.registry()).open(Exporter::OpenTelemetry);
+        let mut account = ExportAccount::new(true);
+        account.may_have_arrived(&part(5));
+        account.lost(DropReason::Refused, &part(5), ledger);
+        account.lost(DropReason::Refused, &part(3), ledger);
+        assert_eq!(dropped(ledger), [5, 3]);
+    }
+
+    #[test]
+    fn of_a_cumulative_export_all_is_unconfirmed_that_may_have_arrived_and_was_not_accepted() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let ledger = Accounts::new(STORAGE.registry()).open(Exporter::OpenTelemetry);
+        let mut account = ExportAccount::new(false);
+        account.accepted(&part(10), 0, ledger);
+        account.lost(DropReason::Unconfirmed, &part(4), ledger);
+        account.lost(DropReason::Refused, &part(2), ledger);
+        account.may_have_arrived(&part(3));
+        account.finish(30, ledger);
+        assert_eq!((ledger.outcome().0, dropped(ledger)), (10, [7, 2]));
+    }
+}

@@ -35,6 +35,7 @@ mod tests {
         assert_eq!(growth.ask(1 << 20, 0, 4 << 20), Some(4 << 20));
         assert_eq!(growth.ask(4 << 20, 0, 4 << 20), None);
         assert_eq!(BufferGrowth::default().ask(0, 0, 8_192), Some(8_192), "no more than the largest body");
+        assert_eq!(BufferGrowth::default().ask(8_192, 0, 8_192), None, "all of it is lent");
         assert_eq!(BufferGrowth::default().ask(FIRST, 3 << 20, 4 << 20), Some(3 << 20));
     }
 }

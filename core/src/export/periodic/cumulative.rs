@@ -78,3 +78,32 @@ impl ExportSource for Cumulative<'_> {
         self.accounts.registry().account(Exporter::OpenTelemetry).held
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+
+    use core::time::Duration;
+
+    use super::*;
+    use crate::export::periodic::Delta;
+    use crate::formats::otlp::DeltaInterval;
+    use crate::registry::storage::Storage;
+    use crate::request::sample::Sample;
+
+    #[test]
+    fn what_both_sources_hold_is_what_their_account_holds() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let (registry, resource, start) = (STORAGE.registry(), Resource::new("checkout"), Timestamp::default());
+        let accounts = Accounts::new(registry);
+        accounts.open(Exporter::OpenTelemetry);
+        let series = registry.series("GET", "/");
+        let mut recorder = registry.recorder();
+        (0..3).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
+        let memory = std::vec![0; DeltaInterval::<std::vec::Vec<u64>>::words(registry, ExportOptions::default())];
+        let (mut interval, _) =
+            DeltaInterval::new(registry, ExportOptions::default(), memory, start).expect("enough memory");
+        let delta = Delta::new(accounts, &resource, &mut interval);
+        assert_eq!((Cumulative::new(accounts, &resource, start).held(), delta.held()), (3, 3));
+    }
+}

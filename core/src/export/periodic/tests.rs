@@ -326,6 +326,39 @@ fn the_last_export_is_tried_again() {
 }
 
 #[test]
+fn a_stop_shortens_a_call_to_what_is_left_and_no_further() {
+    for is_delta in [false, true] {
+        let mut world = ten_series(limits(is_delta), &[STORED]);
+        world.receiver.answers_after = SECS(1);
+        assert_eq!(world.run_until(at(60).after(MS(100))), None);
+        assert_eq!(world.sent.len(), 1, "it is under way");
+        world.stop(SECS(5));
+        assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 100));
+        assert!(world.sent.iter().all(|sent| !sent.is_again), "it was answered in time");
+    }
+}
+
+#[test]
+fn after_an_acceptance_the_last_call_has_all_of_the_time_again() {
+    for is_delta in [false, true] {
+        let mut world = ten_series(limits(is_delta), &[AWAY, STORED]);
+        assert_eq!(world.run_until(at(70)), None);
+        record(&mut world, 1);
+        world.receiver.answers_after = SECS(3);
+        world.stop(SECS(5));
+        assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110));
+    }
+}
+
+#[test]
+fn who_is_silent_for_as_long_as_a_call_may_take_is_unreachable() {
+    let mut world = ten_series(limits(false), &[Reply::Silent]);
+    assert_eq!(world.run_until(at(71)), None);
+    world.stop(Duration::ZERO);
+    assert_eq!(world.finish(), DropReason::Unreachable);
+}
+
+#[test]
 fn a_connection_that_died_while_it_was_kept_costs_nothing_but_another_call() {
     for is_delta in [false, true] {
         for began in [false, true] {
@@ -596,6 +629,17 @@ fn an_hour_of_503_and_of_500_costs_little() {
 }
 
 #[test]
+fn bodies_to_nobody_are_no_larger_than_the_first_buffer_and_no_smaller_at_once() {
+    let limits = ExportLimits { max_request_bytes: 1 << 20, ..limits(true) };
+    let mut world = World::new(limits, 7, Script::new(&[AWAY, STORED]), (400, 400));
+    (0..400).for_each(|series| world.source.record(series, 1));
+    assert_eq!(world.run(SECS(70)), None);
+    let bytes: Vec<_> = world.sent.iter().map(|sent| sent.bytes).collect();
+    assert!(bytes[0] > 256 << 10 && (128 << 10..=256 << 10).contains(&bytes[1]), "{bytes:?}");
+    assert_eq!(world.source.sent(), 400);
+}
+
+#[test]
 fn each_size_of_a_buffer_is_asked_for_once_and_what_is_lent_is_used() {
     let limits = ExportLimits { max_request_bytes: 2 << 20, ..limits(true) };
     let mut world = World::new(limits, 7, Script::new(&[STORED]), (1_000, 1_000));
@@ -605,4 +649,9 @@ fn each_size_of_a_buffer_is_asked_for_once_and_what_is_lent_is_used() {
     }
     assert_eq!(world.rooms, [256 << 10, 1 << 20, 2 << 20]);
     assert_eq!((world.sent.len(), world.source.sent()), (3, 3_000));
+    // What fits is not cut, so that no larger buffer is wanted.
+    let mut world = World::new(limits, 7, Script::new(&[STORED]), (100, 1_000));
+    (0..100).for_each(|series| world.source.record(series, 1));
+    assert_eq!(world.run(SECS(61)), None);
+    assert_eq!((&world.rooms[..], world.sent.len()), (&[256 << 10][..], 1));
 }

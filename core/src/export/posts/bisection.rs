@@ -263,6 +263,19 @@ mod tests {
     }
 
     #[test]
+    fn where_each_item_is_taken_alone_the_body_was_not_poisoned() {
+        let mut bisection = Bisection::new();
+        bisection.failed(2);
+        bisection.failed(2);
+        assert!(!bisection.note_well());
+        for _ in 0..2 {
+            assert_eq!((bisection.next_post(), bisection.is_under_way()), (NextPost::Body(1), true));
+            bisection.accepted(1);
+        }
+        assert_eq!((bisection.next_post(), bisection.is_under_way()), (NextPost::Body(usize::MAX), false));
+    }
+
+    #[test]
     fn an_ill_server_gets_probes_until_one_is_accepted_and_then_the_body() {
         let mut bisection = Bisection::new();
         bisection.failed(40);

@@ -128,6 +128,34 @@ mod tests {
         fn settle(&mut self, _: usize, _: usize, _: DropReason) {}
     }
 
+    /// Three items of a byte.
+    struct Three;
+
+    impl Items for Three {
+        fn len(&self) -> usize {
+            3
+        }
+
+        fn pack(&self, _: usize, _: usize, _: &mut [u8]) -> PackedItems {
+            PackedItems { bytes: 1, items: 1 }
+        }
+
+        fn settle(&mut self, _: usize, _: usize, _: DropReason) {}
+    }
+
+    #[test]
+    fn after_a_failure_each_point_that_waits_may_be_drawn() {
+        let (mut probe, mut random, mut drawn) = (Probe::new(), Random::new(7), [false; 3]);
+        probe.failed();
+        for _ in 0..100 {
+            let (_, origin) = probe.pack(&Three, &mut random, &mut [0]).expect("one that waits");
+            if let ProbeOrigin::Waiting(position) = origin {
+                drawn[position] = true;
+            }
+        }
+        assert_eq!(drawn, [true; 3]);
+    }
+
     fn sent(probe: &mut Probe, items: &One) -> ([u8; 4], ProbeOrigin) {
         let mut out = [0; 4];
         let (body, origin) = probe.pack(items, &mut Random::new(7), &mut out).unwrap();

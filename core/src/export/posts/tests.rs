@@ -262,6 +262,34 @@ fn only_the_point_that_the_server_cannot_take_is_dropped() {
 }
 
 #[test]
+fn a_probe_is_a_copy_of_what_was_accepted_whole_or_else_the_newest_point() {
+    for (before, probe) in [(STORED, 0), (Reply::Says(Said::Partial { dropped: 1 }), 19)] {
+        let mut simulation = simulation(10, Script::of([before, ILL, ILL, STORED]));
+        simulation.run(seconds(2));
+        simulation.items.offer(10);
+        simulation.run(seconds(9));
+        let (stored, accepted) = (&simulation.server.stored, if probe == 0 { 10 } else { 0 });
+        assert_eq!(stored[accepted], probe, "{stored:?}");
+    }
+}
+
+#[test]
+fn a_probe_of_which_nobody_knows_whether_it_was_stored_is_unconfirmed() {
+    // The body has the first 5,000 points of ten more. Each of its points may have been stored, and the newest one, which was
+    // the probe.
+    for unclear in [TIMEOUT, BREAKS] {
+        let replies = [ILL, ILL, unclear].into_iter().chain([AWAY; 99]);
+        let mut simulation = simulation(5_010, Script::of(replies));
+        simulation.run(seconds(2));
+        simulation.stop(SECOND);
+        simulation.run(seconds(9));
+        assert_eq!(simulation.server.points()[..3], [5_000, 5_000, 1]);
+        let lost = [(DropReason::Unreachable, 9), (DropReason::Unconfirmed, 5_001)];
+        assert_eq!(dropped(&simulation.items), lost, "{unclear:?}");
+    }
+}
+
+#[test]
 fn a_name_that_does_not_resolve_yet_and_a_server_that_is_not_there_yet_are_waited_for() {
     for (nameless, refuses) in [(5, 0), (0, 5), (3, 2)] {
         let mut simulation = simulation(10, Script { nameless, refuses, ..Script::default() });
@@ -352,6 +380,15 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
     nearer.stop(100 * MS);
     nearer.run(seconds(9));
     assert_eq!(nearer.done.expect("a stop ends").0, Tick::default().after(1_600 * MS));
+    // Where the last one failed it has half of that.
+    let mut failing = simulation(10, Script::of([STORED, AWAY, Reply::Never]));
+    failing.run(seconds(2));
+    failing.items.offer(10);
+    failing.run(Tick::default().after(3_050 * MS));
+    assert_eq!(failing.server.points(), [10, 10]);
+    failing.stop(SECOND);
+    failing.run(seconds(9));
+    assert_eq!(failing.items.sent(), 20);
     // Where more is to follow it has half of that, and what may have arrived goes out again.
     let mut more = simulation(15_000, Script::of([STORED, Reply::Never]));
     more.run(Tick::default().after(100 * MS));

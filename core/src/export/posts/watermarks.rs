@@ -102,6 +102,8 @@ mod tests {
         assert_eq!((watermarks.front(1, true), watermarks.front(1, false)), ((1, false), (1, true)), "it failed alone");
         watermarks.advance(2);
         assert!(watermarks.are_clear());
+        watermarks.failed(1);
+        assert!(watermarks.are_clear(), "the server has not stored the one that it failed over");
     }
 
     #[test]

@@ -153,3 +153,27 @@ fn gauges_are_sent_at_the_end_of_each_interval_as_they_are_then() {
     }
     assert_eq!(sent, ["", "m users=10 10", "m users=20 20", "m users=30 30", "m users=40 40"]);
 }
+
+#[test]
+fn gauges_that_have_left_do_not_leave_again_in_the_same_interval() {
+    let storage = Storage::<4, 1, 2>::new();
+    let registry = storage.registry();
+    for (name, value) in [("a", 1.0), ("b", 2.0), ("c", 3.0)] {
+        registry.gauge(name).expect("room").set(value);
+    }
+    let encoder = GaugeLineEncoder::new(registry, "m", &ConstantLabels::default(), Precision::Second);
+    let times = IntervalTimes::new(Precision::Second, 10 * SECOND, Phase::NONE);
+    let mut gauges = GaugePoints::new(encoder.expect("a plain measurement"), times);
+    gauges.freeze(at(10));
+    let line = |gauges: &GaugePoints<'_>, from, most| {
+        let mut out = [0; 64];
+        let body = gauges.pack(from, most, &mut out);
+        (String::from_utf8(out[..body.bytes].to_vec()).expect("text"), body.items)
+    };
+    assert_eq!(line(&gauges, 1, 1), ("m b=2 10".into(), 1));
+    for (left, rest) in [(3, "m a=1,b=2,c=3 10"), (2, "m b=2,c=3 10"), (1, "m c=3 10")] {
+        assert_eq!((gauges.len(), line(&gauges, 0, 9)), (left, (rest.into(), left)));
+        gauges.settle(1, 0, DropReason::Refused);
+    }
+    assert_eq!((gauges.len(), line(&gauges, 0, 9)), (0, ("".into(), 0)));
+}
