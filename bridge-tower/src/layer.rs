@@ -1,0 +1,109 @@
+//! The layer, and the service that it makes.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use loaddensity_metrics_shell::{LocalRecorder, Outcome, Series, Timestamp};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::completed::{Completed, OutcomeRule, by_status};
+use crate::pending::Pending;
+use crate::recorded_body::RecordedBody;
+use crate::recorded_future::RecordedFuture;
+
+/// Records each call of the services that it is laid around.
+///
+/// `N` says which series a request counts in, `O` whether it is a success.
+#[derive(Clone, Copy)]
+pub struct RequestLayer<N, O = fn(Completed) -> Outcome> {
+    recorder: LocalRecorder,
+    naming: N,
+    rule: O,
+    clock: Option<fn() -> Timestamp>,
+}
+
+impl<N> RequestLayer<N> {
+    /// A layer that records with `recorder`, in the series that `naming` says: [`by_route`](crate::by_route) or a closure.
+    /// Successes are by the rule [`by_status`].
+    pub fn new<B>(recorder: LocalRecorder, naming: N) -> Self
+    where
+        N: Fn(&LocalRecorder, &Request<B>) -> Series,
+    {
+        Self { recorder, naming, rule: by_status, clock: None }
+    }
+}
+
+impl<N, O> RequestLayer<N, O> {
+    /// With a rule of your own for what is a success.
+    ///
+    /// ```
+    /// # use loaddensity_metrics_shell::{HeapStorage, LocalRecorder, Outcome};
+    /// # use loaddensity_metrics_tower::{RequestLayer, by_route, by_status};
+    /// # let recorder = LocalRecorder::new(Box::leak(HeapStorage::new(100, 4, 1_024)?).registry());
+    /// let probes = recorder.series("GET", "/gone");
+    /// let layer = RequestLayer::new(recorder, by_route::<()>).outcome(move |completed| {
+    ///     let is_expected = completed.series == probes && completed.status == 404;
+    ///     if is_expected { Outcome::Success } else { by_status(completed) }
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outcome<R: OutcomeRule>(self, rule: R) -> RequestLayer<N, R> {
+        RequestLayer { recorder: self.recorder, naming: self.naming, rule, clock: self.clock }
+    }
+
+    /// With a clock for the time of completion, which InfluxDB shows: `runtime::system_time` or `runtime::coarse_time` of the
+    /// exporters' crate. Without one it is the time at which the exporters see the request, some milliseconds later.
+    #[must_use]
+    pub fn completed_at(mut self, clock: fn() -> Timestamp) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+}
+
+impl<S, N: Clone, O: Clone> Layer<S> for RequestLayer<N, O> {
+    type Service = RecordedService<S, N, O>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RecordedService { inner, layer: self.clone() }
+    }
+}
+
+impl<N, O> fmt::Debug for RequestLayer<N, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestLayer").finish_non_exhaustive()
+    }
+}
+
+/// A service of which each call is recorded; see [`RequestLayer`].
+#[derive(Clone, Copy, Debug)]
+pub struct RecordedService<S, N, O = fn(Completed) -> Outcome> {
+    inner: S,
+    layer: RequestLayer<N, O>,
+}
+
+impl<S, N, O, B, R> Service<Request<B>> for RecordedService<S, N, O>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body,
+    N: Fn(&LocalRecorder, &Request<B>) -> Series,
+    O: OutcomeRule,
+{
+    type Response = Response<RecordedBody<R, O>>;
+    type Error = S::Error;
+    type Future = RecordedFuture<S::Future, O>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let RequestLayer { recorder, naming, rule, clock } = &self.layer;
+        let series = naming(recorder, &request);
+        // Before the inner service is called, which may panic.
+        let pending = Pending::begin(*recorder, series, rule.clone(), *clock, request.method());
+        RecordedFuture::new(self.inner.call(request), pending)
+    }
+}
