@@ -40,15 +40,15 @@ impl<N, O> RequestLayer<N, O> {
     /// With a rule of your own for what is a success.
     ///
     /// ```
-    /// # use loaddensity_metrics_shell::{HeapStorage, LocalRecorder, Outcome};
+    /// # use loaddensity_metrics_shell::{LocalRecorder, Outcome, Storage};
     /// # use loaddensity_metrics_tower::{RequestLayer, by_route, by_status};
-    /// # let recorder = LocalRecorder::new(Box::leak(HeapStorage::new(100, 4, 1_024)?).registry());
+    /// # static STORAGE: Storage<100, 4, 1_024> = Storage::new();
+    /// # let recorder = LocalRecorder::new(STORAGE.registry());
     /// let probes = recorder.series("GET", "/gone");
     /// let layer = RequestLayer::new(recorder, by_route::<()>).outcome(move |completed| {
     ///     let is_expected = completed.series == probes && completed.status == 404;
     ///     if is_expected { Outcome::Success } else { by_status(completed) }
     /// });
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn outcome<R: OutcomeRule>(self, rule: R) -> RequestLayer<N, R> {
         RequestLayer { recorder: self.recorder, naming: self.naming, rule, clock: self.clock }

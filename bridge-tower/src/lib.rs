@@ -4,7 +4,7 @@
 //! use bytes::Bytes;
 //! use http::{Request, Response};
 //! use http_body_util::{BodyExt, Full};
-//! use loaddensity_metrics_shell::{HeapStorage, LocalRecorder};
+//! use loaddensity_metrics_shell::{LocalRecorder, Storage};
 //! use loaddensity_metrics_tower::{RequestLayer, RouteTemplate, by_route};
 //! use tower_layer::Layer;
 //! use tower_service::Service;
@@ -23,9 +23,9 @@
 //! # }
 //!
 //! # futures_lite::future::block_on(async {
-//! // From exporters it is `exporters.local_recorder()`.
-//! let registry = Box::leak(HeapStorage::new(100, 4, 1_024)?).registry();
-//! let recorder = LocalRecorder::new(registry);
+//! static STORAGE: Storage<100, 4, 1_024> = Storage::new();
+//! let registry = STORAGE.registry();
+//! let recorder = LocalRecorder::new(registry); // where there are exporters: exporters.local_recorder()
 //! let mut client = RequestLayer::new(recorder, by_route).layer(Client);
 //!
 //! let request = Request::get("/items/42").extension(RouteTemplate::new("/items/{id}")).body(())?;
@@ -33,7 +33,7 @@
 //! assert_eq!(registry.requests(), 0, "the body has not ended");
 //! response.into_body().collect().await?;
 //! let item = registry.series_totals(recorder.series("GET", "/items/{id}"));
-//! assert_eq!((item.requests(), item.sizes[0].sum()), (1, 9));
+//! assert_eq!((item.requests(), item.sizes[0].sum), (1, 9));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
