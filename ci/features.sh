@@ -41,6 +41,8 @@ cargo clippy --quiet -p loaddensity-metrics-shell -- -D warnings
 for feature in '' alloc; do
     cargo clippy --quiet -p loaddensity-metrics-core --no-default-features --features "$feature" -- -D warnings
 done
+# Alone, with a shell that has no exporter.
+cargo clippy --quiet -p loaddensity-metrics-tower -- -D warnings
 cargo clippy --quiet -p loaddensity-metrics-minimal -- -D warnings
 cargo clippy --quiet -p loaddensity-metrics-minimal --features core -- -D warnings
 echo "$count combinations of features build for both shells"

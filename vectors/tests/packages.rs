@@ -12,7 +12,7 @@ use serde_json::Value;
 fn published_packages_say_what_they_are() {
     let workspace = metadata("Cargo.toml");
     let published: Vec<_> = packages(&workspace).filter(|package| is_published(package)).collect();
-    assert!(published.len() >= 6, "packages are missing");
+    assert!(published.len() >= 7, "packages are missing");
     for package in &published {
         let name = text(package, "name");
         for what in ["description", "repository", "license", "rust_version"] {
@@ -85,7 +85,7 @@ fn each_exporter_is_a_feature_of_its_name_and_on_by_default() {
 fn one_version_of_rust_is_stated() {
     let workspace = metadata("Cargo.toml");
     let stated = text(packages(&workspace).next().expect("the workspace has packages"), "rust_version").to_owned();
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml", "core/no-std-proof/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "examples/Cargo.toml", "fuzz/Cargo.toml", "core/no-std-proof/Cargo.toml"] {
         for package in packages(&metadata(manifest)) {
             assert_eq!(text(package, "rust_version"), stated, "{}", text(package, "name"));
         }

@@ -71,6 +71,7 @@ const UNORDERED: &[&str] = &[
     "shell-smol",
     "shell-std",
     "shell-tokio",
+    "bridge-tower",
     "conformance",
     "cli",
     "vectors",

@@ -41,6 +41,7 @@ const CRATES: &[&str] = &[
     "shell-smol",
     "shell-std",
     "shell-tokio",
+    "bridge-tower",
     "conformance",
     "end-to-end",
     "cli",

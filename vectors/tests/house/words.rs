@@ -50,6 +50,7 @@ const HEADING: &str = "## Words that went";
 /// Folders and documents in which these words are refused.
 const PLACES: &[&str] = &[
     "benches",
+    "bridge-tower",
     "ci/minimal",
     "cli",
     "conformance",
@@ -58,6 +59,7 @@ const PLACES: &[&str] = &[
     "README.md",
     "core",
     "docs",
+    "examples",
     "shell",
     "end-to-end",
     "fuzz",
