@@ -1,6 +1,7 @@
 //! The layer, and the service that it makes.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -19,7 +20,7 @@ use crate::recorded_future::RecordedFuture;
 /// `N` says which series a request counts in, `O` whether it is a success.
 #[derive(Clone, Copy)]
 pub struct RequestLayer<N, O = fn(Completed) -> Outcome> {
-    recorder: LocalRecorder,
+    recorder: &'static LocalRecorder,
     naming: N,
     rule: O,
     clock: Option<fn() -> Timestamp>,
@@ -32,7 +33,7 @@ impl<N> RequestLayer<N> {
     where
         N: Fn(&LocalRecorder, &Request<B>) -> Series,
     {
-        Self { recorder, naming, rule: by_status, clock: None }
+        Self { recorder: shared(recorder), naming, rule: by_status, clock: None }
     }
 }
 
@@ -103,7 +104,19 @@ where
         let RequestLayer { recorder, naming, rule, clock } = &self.layer;
         let series = naming(recorder, &request);
         // Before the inner service is called, which may panic.
-        let pending = Pending::begin(*recorder, series, rule.clone(), *clock, request.method());
+        let pending = Pending::begin(recorder, series, rule.clone(), *clock, request.method());
         RecordedFuture::new(self.inner.call(request), pending)
     }
+}
+
+/// One recorder for each registry, kept for ever as the registry is. A recorder has 256 bytes, which each future and body would carry.
+fn shared(recorder: LocalRecorder) -> &'static LocalRecorder {
+    static SHARED: Mutex<Vec<&'static LocalRecorder>> = Mutex::new(Vec::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = shared.iter().copied().find(|known| known.registry() == recorder.registry());
+    known.unwrap_or_else(|| {
+        let new = &*Box::leak(Box::new(recorder));
+        shared.push(new);
+        new
+    })
 }

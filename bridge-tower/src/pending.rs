@@ -10,7 +10,7 @@ use crate::completed::{Completed, Ending, OutcomeRule};
 
 #[derive(Debug)]
 pub(crate) struct Pending<O: OutcomeRule> {
-    recorder: LocalRecorder,
+    recorder: &'static LocalRecorder,
     series: Series,
     rule: O,
     clock: Option<fn() -> Timestamp>,
@@ -26,7 +26,7 @@ pub(crate) struct Pending<O: OutcomeRule> {
 
 impl<O: OutcomeRule> Pending<O> {
     pub(crate) fn begin(
-        recorder: LocalRecorder,
+        recorder: &'static LocalRecorder,
         series: Series,
         rule: O,
         clock: Option<fn() -> Timestamp>,

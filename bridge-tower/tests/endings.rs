@@ -26,7 +26,7 @@ fn a_body_that_is_read_ends_whole_or_with_its_error() {
     for (script, ending, bytes) in [
         (Script::answering(200, []), Ending::Whole, 0),
         (Script::answering(200, [Data(5), Pending, Data(6), Trailers]), Ending::Whole, 11),
-        (with_length.clone(), Ending::Whole, 11),
+        (with_length, Ending::Whole, 11),
         (Script::answering(404, [Data(5)]), Ending::Whole, 5),
         (Script::answering(200, [Data(5), Broken]), Ending::BodyError, 5),
         (Script { has_length: true, ..Script::answering(200, [Data(5), Broken]) }, Ending::BodyError, 5),
@@ -75,7 +75,7 @@ fn a_call_without_a_response_ends_with_the_services_error_or_is_cancelled() {
     let failing = Script { status: None, pending: 1, ..Script::answering(200, []) };
     let seen = seen_of(Method::GET, failing.clone(), |call| assert!(block_on(call).is_err()));
     assert_eq!((seen.ending, seen.status), (Ending::ServiceError, 0));
-    let seen = seen_of(Method::GET, failing.clone(), |call| drop(call));
+    let seen = seen_of(Method::GET, failing.clone(), drop);
     assert_eq!((seen.ending, seen.status), (Ending::Cancelled, 0));
     let seen = seen_of(Method::GET, failing, |call| {
         let polled = pin!(call).poll(&mut Context::from_waker(Waker::noop()));
