@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Each engine of examples/ is without warnings, ends by itself within a minute, and says what it must. Seconds, once their dependencies are
-# compiled.
+# compiled; those of goose take some minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,6 +39,12 @@ says hyper-through-tower 'the engine: 200 requests failed, 15000 bytes' 'the lay
 says axum-page 'loaddensity_requests_total\{method="GET",name="/items/\{id\}",outcome="success"\} 90' \
     'loaddensity_requests_total\{method="GET",name="/items/\{id\}",outcome="failure"\} 10' \
     'loaddensity_requests_total\{method="GET",name="no route",outcome="failure"\} 1'
+says goose-attack 'GET item: goose 1000 and 0 failed, ours 1000 and 0 failed' \
+    'GET nowhere: goose 0 and 1000 failed, ours 0 and 1000 failed' \
+    'GET item: p50 agrees.*' 'GET item: p90 agrees.*' 'GET item: p99 agrees.*' \
+    'GET nowhere: p50 agrees.*' 'GET nowhere: p90 agrees.*' 'GET nowhere: p99 agrees.*'
+says rlt-bench 'rlt: 2000 and 1999000 bytes, .*"Server Error\(503\)":200.*' 'ours: 2000 and 1999000 bytes, 200 failed' \
+    'p50 agrees.*' 'p90 agrees.*' 'p99 agrees.*'
 
 # An example that is forgotten here would run nowhere.
 for folder in examples/*/; do
