@@ -9,6 +9,8 @@ CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 manifest=examples/Cargo.toml
 cargo clippy --quiet --locked --manifest-path $manifest --all-targets -- -D warnings
 cargo build --quiet --locked --manifest-path $manifest
+# The suite that a runtime of one's own passes.
+cargo test --quiet --locked --manifest-path $manifest -p own-runtime --test conformance
 
 checked=()
 # says NAME LINE...: each line, an extended regular expression, is a line that the example prints.
@@ -45,6 +47,7 @@ says goose-attack 'GET item: goose 1000 and 0 failed, ours 1000 and 0 failed' \
     'GET nowhere: p50 agrees.*' 'GET nowhere: p90 agrees.*' 'GET nowhere: p99 agrees.*'
 says rlt-bench 'rlt: 2000 and 1999000 bytes, .*"Server Error\(503\)":200.*' 'ours: 2000 and 1999000 bytes, 200 failed' \
     'p50 agrees.*' 'p90 agrees.*' 'p99 agrees.*'
+says own-runtime 'statsd +1000 +1000 +0'
 
 # An example that is forgotten here would run nowhere.
 for folder in examples/*/; do
