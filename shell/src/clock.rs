@@ -25,6 +25,13 @@ struct StartedRegistry {
     started: Instant,
 }
 
+/// When the first exporters of this process were started on `registry`, if any were.
+#[cfg(feature = "prometheus")]
+pub(crate) fn start_time_of(registry: Registry<'static>) -> Option<Timestamp> {
+    let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.iter().find(|one| one.registry == registry).map(|one| one.start_time)
+}
+
 /// A clock that never goes back, nor before the start time of the registry.
 #[derive(Clone)]
 pub(crate) struct ExporterClock<R> {

@@ -12,11 +12,17 @@ use std::time::Duration;
 
 use async_channel::Sender;
 use futures_lite::future::block_on;
+#[cfg(feature = "prometheus")]
+use loaddensity_metrics_core::prometheus::ExpositionFormat;
 use loaddensity_metrics_core::{Account, Exporter, Pump, Recorder, Registry};
 
+#[cfg(feature = "prometheus")]
+use crate::config::PrometheusConfig;
 use crate::config::{ExporterConfig, missing_feature};
 use crate::error::{StartError, StopError};
 use crate::local::LocalRecorder;
+#[cfg(feature = "prometheus")]
+use crate::prometheus::renderer::PageRenderer;
 use crate::report::Report;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
@@ -100,6 +106,24 @@ impl<R: Runtime> Exporters<R> {
         self.handle.registry()
     }
 
+    /// See [`AsyncExporters::page_renderer`].
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "prometheus")]
+    pub fn page_renderer(&self, config: &PrometheusConfig) -> Result<PageRenderer, StartError> {
+        self.handle.page_renderer(config)
+    }
+
+    /// See [`AsyncExporters::render`].
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "prometheus")]
+    pub fn render(&self, format: ExpositionFormat, page: &mut Vec<u8>) -> Result<(), StartError> {
+        self.handle.render(format, page)
+    }
+
     /// The running exporters, in the order of [`Exporter::ALL`].
     pub fn status(&self) -> Vec<ExporterStatus> {
         block_on(self.handle.status())
@@ -156,7 +180,7 @@ impl<R: Runtime> fmt::Debug for Exporters<R> {
 /// A call whose future is dropped is carried out all the same.
 pub struct AsyncExporters<R: Runtime> {
     commands: Sender<SupervisorCommand>,
-    registry: Registry<'static>,
+    settings: Settings,
     /// What the shutdown reported, for calls that come after it.
     report: Arc<OnceLock<Report>>,
     /// The process that they run in. A fork has a copy of the handle, and nobody who answers.
@@ -191,7 +215,7 @@ impl<R: Runtime> AsyncExporters<R> {
         let report = Arc::new(OnceLock::new());
         let handle = Self {
             commands: sender,
-            registry: settings.registry,
+            settings,
             report: report.clone(),
             process: std::process::id(),
             runtime: std::marker::PhantomData,
@@ -201,17 +225,38 @@ impl<R: Runtime> AsyncExporters<R> {
 
     /// A recorder for one engine thread: `Send`, not `Sync`. Its shard is given back when it is dropped.
     pub fn recorder(&self) -> Recorder<'static> {
-        self.registry.recorder()
+        self.registry().recorder()
     }
 
     /// A handle that any task on any thread may record through.
     pub const fn local_recorder(&self) -> LocalRecorder {
-        LocalRecorder::new(self.registry)
+        LocalRecorder::new(self.registry())
     }
 
     /// The registry that is exported.
     pub const fn registry(&self) -> Registry<'static> {
-        self.registry
+        self.settings.registry
+    }
+
+    /// What writes the page for a server of your own, with the constant labels and the creation times of `config`. It starts no
+    /// exporter, and no account counts what it writes.
+    ///
+    /// # Errors
+    /// [`StartError::Config`] where the labels cannot be shown.
+    #[cfg(feature = "prometheus")]
+    pub fn page_renderer(&self, config: &PrometheusConfig) -> Result<PageRenderer, StartError> {
+        PageRenderer::new(&self.settings, config)
+    }
+
+    /// Appends the page as it is now to `page`, as an exporter with the default configuration would show it; see
+    /// [`PageRenderer`].
+    ///
+    /// # Errors
+    /// [`StartError::Config`] where the label of the settings' identity cannot be shown.
+    #[cfg(feature = "prometheus")]
+    pub fn render(&self, format: ExpositionFormat, page: &mut Vec<u8>) -> Result<(), StartError> {
+        self.page_renderer(&PrometheusConfig::default())?.render(format, page);
+        Ok(())
     }
 
     /// The running exporters, in the order of [`Exporter::ALL`], a page that lingers included; none after a shutdown.
@@ -292,7 +337,7 @@ impl<R: Runtime> Clone for AsyncExporters<R> {
     fn clone(&self) -> Self {
         Self {
             commands: self.commands.clone(),
-            registry: self.registry,
+            settings: self.settings,
             report: self.report.clone(),
             process: self.process,
             runtime: std::marker::PhantomData,

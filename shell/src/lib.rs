@@ -87,14 +87,18 @@ pub use exporters::{AsyncExporters, Exporters};
 pub use identity::{Identity, IdentityError, RUN_BYTES};
 pub use loaddensity_metrics_core::dogstatsd::Cardinality;
 pub use loaddensity_metrics_core::otlp::HistogramAggregation;
+#[cfg(feature = "prometheus")]
+pub use loaddensity_metrics_core::prometheus::{ExpositionFormat, Negotiated};
 pub use loaddensity_metrics_core::{
     Account, Bounds, BoundsError, Classic, CutNames, DefaultStorage, Distribution, Distributions, DropReason,
-    DropStage, Dropped, Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing, Gauge, GaugeError,
-    HeapStorage, Histograms, Label, LabelError, Outcome, Quantity, Recorder, Registry, Sample, SampleRate, Series,
-    SeriesName, SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, Totals,
-    TraceContext, Usage,
+    DropStage, Dropped, Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing, GAUGES, Gauge, GaugeError,
+    HeapStorage, Histograms, Interval, Intervals, LABEL_BYTES, LABELS, Label, LabelError, Latencies, ONE_LABEL_BYTES,
+    Outcome, Quantity, Recorder, Registry, Sample, SampleRate, Series, SeriesName, SizeError, Sizes, SpilledRecorders,
+    StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, TooFewWords, Totals, TraceContext, Usage,
 };
 pub use local::LocalRecorder;
+#[cfg(feature = "prometheus")]
+pub use prometheus::renderer::{PageRenderer, RenderedPage};
 pub use report::Report;
 pub use settings::Settings;
 pub use status::ExporterStatus;

@@ -38,6 +38,7 @@ mod frames;
 mod host_field;
 mod permits;
 mod protobuf;
+pub(crate) mod renderer;
 mod responder;
 
 use connections::{Admitted, Connections};

@@ -16,7 +16,7 @@ use super::delivery::Delivered;
 use super::frames::{Frames, PageSource};
 
 /// Frames in a turn of a page over one recorder's counters.
-const PLAIN_FRAMES: usize = 64;
+pub(super) const PLAIN_FRAMES: usize = 64;
 /// The same where they are compressed, which takes longer than to make them.
 const COMPRESSED_FRAMES: usize = 16;
 

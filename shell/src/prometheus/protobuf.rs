@@ -20,11 +20,12 @@ pub(super) struct ProtobufPage {
     /// What has been finished and not yet been sent.
     finished: Bytes,
     in_a_turn: usize,
-    _permit: Permit,
+    /// Where others may want pages at the same time.
+    _permit: Option<Permit>,
 }
 
 impl ProtobufPage {
-    pub(super) fn new(families: Families<'static>, recorders: usize, permit: Permit) -> Self {
+    pub(super) fn new(families: Families<'static>, recorders: usize, permit: Option<Permit>) -> Self {
         let in_a_turn = in_a_turn(METRICS, recorders);
         Self { families, metrics: BytesMut::new(), finished: Bytes::new(), in_a_turn, _permit: permit }
     }

@@ -164,7 +164,7 @@ impl PageResponder {
                 return PageSource::Families(Box::new(ProtobufPage::new(
                     families,
                     self.registry.recorders_read(),
-                    permit,
+                    Some(permit),
                 )));
             }
             (ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics, _) => {
