@@ -141,6 +141,11 @@ struct Readme;
 #[doc = include_str!("../../docs/embedding.md")]
 struct Embedding;
 
+/// The examples of labels, gauges and exemplars, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/gauges-and-exemplars.md")]
+struct LabelsAndGauges;
+
 /// The examples for LoadDensity's users, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]

@@ -95,6 +95,7 @@ fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
         ("docs/costs.md", format!("of the {} bytes per series and recorder", thousands(COUNTERS))),
         ("docs/costs.md", format!("{} MiB each (65,536 waiting events)", (65_536 * size_of::<Event>()) >> 20)),
         ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
+        ("docs/gauges-and-exemplars.md", format!("{} bytes a series for the labels", thousands(LABELS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", CLASSIC_COUNTERS)),
         ("docs/costs.md", format!("a ring has {} MiB", DEFAULT_RING >> 20)),
