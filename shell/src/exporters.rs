@@ -242,7 +242,7 @@ impl<R: Runtime> AsyncExporters<R> {
     /// exporter, and no account counts what it writes.
     ///
     /// # Errors
-    /// [`StartError::Config`] where the labels cannot be shown.
+    /// [`StartError::Setting`] where the labels cannot be shown.
     #[cfg(feature = "prometheus")]
     pub fn page_renderer(&self, config: &PrometheusConfig) -> Result<PageRenderer, StartError> {
         PageRenderer::new(&self.settings, config)
@@ -252,7 +252,7 @@ impl<R: Runtime> AsyncExporters<R> {
     /// [`PageRenderer`].
     ///
     /// # Errors
-    /// [`StartError::Config`] where the label of the settings' identity cannot be shown.
+    /// [`StartError::Setting`] where the label of the settings' identity cannot be shown.
     #[cfg(feature = "prometheus")]
     pub fn render(&self, format: ExpositionFormat, page: &mut Vec<u8>) -> Result<(), StartError> {
         self.page_renderer(&PrometheusConfig::default())?.render(format, page);

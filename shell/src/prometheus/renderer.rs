@@ -51,7 +51,7 @@ impl PageRenderer {
     /// else `config` has is of a server.
     ///
     /// # Errors
-    /// [`StartError::Config`] where the labels cannot be shown.
+    /// [`StartError::Setting`] where the labels cannot be shown.
     pub fn new(settings: &Settings, config: &PrometheusConfig) -> Result<Self, StartError> {
         let Settings { registry, identity, .. } = *settings;
         let constant = PrometheusConfig::constant_of(&identity.labels(&config.constant_labels))?;
