@@ -8,6 +8,7 @@ use crate::aggregates::rows::{Rows, TooFewWords};
 use crate::aggregates::totals::Totals;
 use crate::counts::bounds::Quantity;
 use crate::registry::Registry;
+use crate::request::error_kind::ErrorKind;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
@@ -123,6 +124,7 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
             by_outcome: rows.map(|row| shape.requests(row)),
             latencies: classic.map(|[latencies, _]| Latencies::of(latencies.sum, latencies.buckets)),
             sizes: classic.map(|[_, sizes]| Sizes::of(sizes.sum, sizes.buckets)),
+            kinds: ErrorKind::ALL.map(|kind| shape.failures_of(rows[Outcome::Failure.index()], kind)),
         };
         let exponentials = rows.map(|row| shape.exponentials(row));
         let of = |quantity, half: Half<'_>| Distribution::of(quantity, half.buckets, half.extremes);

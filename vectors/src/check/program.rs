@@ -11,7 +11,7 @@ use crate::contract::Spelling;
 use crate::model::Model;
 use crate::names::{self, NastyName};
 use crate::samples;
-use loaddensity_metrics_core::{Outcome, Recorder, Registry, Sample, Series, Timestamp, TraceContext};
+use loaddensity_metrics_core::{ErrorKind, Outcome, Recorder, Registry, Sample, Series, Timestamp, TraceContext};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -137,9 +137,14 @@ impl<'d> Program<'d> {
         let latency = Duration::from_nanos(self.input.number(&samples::latencies()));
         let response_bytes = self.input.number(&samples::sizes());
         let status = self.input.short();
-        let outcome = Outcome::ALL[usize::from(self.input.byte() % 2)];
+        let last = usize::from(self.input.byte());
+        let outcome = Outcome::ALL[last % 2];
         let completed_at = Timestamp::from_unix_nanos(self.clock);
-        Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at)
+        let mut sample =
+            Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at);
+        // That of a success is shown nowhere.
+        sample.error = (last / 2 % 8).checked_sub(1).and_then(|kind| ErrorKind::ALL.get(kind).copied());
+        sample
     }
 }
 

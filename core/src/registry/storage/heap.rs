@@ -10,6 +10,7 @@ use super::size_error::SizeError;
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, zeros};
 use crate::counts::cells::{CLASSIC_LANES, Cells, ClassicCell, MERGED_LANES, MergedLanes, MergedWides, SpillCell};
+use crate::counts::kinds::{KindCells, KindCounts};
 use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
 use crate::counts::layout::CellHead;
 use crate::registry::Registry;
@@ -29,10 +30,12 @@ pub struct HeapStorage {
     exemplars: Aligned,
     shards: Aligned,
     cells: HeapCells,
+    kinds: Aligned,
     lane_edges: Aligned,
     lane_buckets: Aligned,
     rings: Aligned,
     spill: Box<ShardWords>,
+    spill_kinds: Aligned,
     spill_ring: Aligned,
 }
 
@@ -107,10 +110,12 @@ impl HeapStorage {
             } else {
                 HeapCells::classic(cells, series)?
             },
+            kinds: Aligned::of::<KindCounts>(cells)?,
             lane_edges: Aligned::of::<AtomicU64>(lanes)?,
             lane_buckets: Aligned::of::<AtomicU64>(lanes)?,
             rings: Aligned::of::<Slot>(product(shards, ring)?)?,
             spill: Box::new(zeros()),
+            spill_kinds: Aligned::of::<KindCounts>(series)?,
             spill_ring: Aligned::of::<SharedSlot>(ring)?,
         })
     }
@@ -129,6 +134,7 @@ impl HeapStorage {
             exemplars: self.exemplars.arrays(),
             shards: self.shards.arrays(),
             cells: self.cells.parts(),
+            kinds: KindCells { own: self.kinds.arrays(), spill: self.spill_kinds.arrays() },
             slots: self.cells.slots(),
             lane_edges: self.lane_edges.words(),
             lane_buckets: self.lane_buckets.words(),
