@@ -89,10 +89,10 @@ pub use loaddensity_metrics_core::dogstatsd::Cardinality;
 pub use loaddensity_metrics_core::otlp::HistogramAggregation;
 pub use loaddensity_metrics_core::{
     Account, Bounds, BoundsError, Classic, CutNames, DefaultStorage, Distribution, Distributions, DropReason,
-    DropStage, Dropped, Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing, Gauge, GaugeError,
-    HeapStorage, Histograms, Label, LabelError, Outcome, Quantity, Recorder, Registry, Sample, SampleRate, Series,
-    SeriesName, SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, Totals,
-    TraceContext, Usage,
+    DropStage, Dropped, ErrorKind, ErrorLabelInUse, Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing,
+    Gauge, GaugeError, HeapStorage, Histograms, Label, LabelError, Outcome, Quantity, Recorder, Registry, Sample,
+    SampleRate, Series, SeriesName, SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage,
+    Timestamp, Totals, TraceContext, Usage,
 };
 pub use local::LocalRecorder;
 pub use report::Report;
