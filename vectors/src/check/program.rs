@@ -11,7 +11,7 @@ use crate::contract::Spelling;
 use crate::model::Model;
 use crate::names::{self, NastyName};
 use crate::samples;
-use loaddensity_metrics_core::{ErrorKind, Outcome, Recorder, Registry, Sample, Series, Timestamp, TraceContext};
+use loaddensity_metrics_core::{Outcome, Recorder, Registry, Sample, Series, Timestamp, TraceContext};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -140,11 +140,9 @@ impl<'d> Program<'d> {
         let last = usize::from(self.input.byte());
         let outcome = Outcome::ALL[last % 2];
         let completed_at = Timestamp::from_unix_nanos(self.clock);
-        let mut sample =
+        let sample =
             Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at);
-        // That of a success is shown nowhere.
-        sample.error = (last / 2 % 8).checked_sub(1).and_then(|kind| ErrorKind::ALL.get(kind).copied());
-        sample
+        samples::with_error(sample, last as u64 / 2)
     }
 }
 
