@@ -75,7 +75,7 @@ impl<C: AsRef<[ContextCount]> + AsMut<[ContextCount]>> Counters<C> {
 
     /// Counts a request whose values have left, or are lost, of a series with these tags; whether there is room for that.
     pub(super) fn add(&mut self, (series, outcome, kind): CountedContext, tags: StoredText<'_>, is_held: bool) -> bool {
-        let of_series = kind.filter(|_| self.has_kinds).map_or(outcome.index(), |kind| 1 + kind.index());
+        let of_series = kind.filter(|_| self.has_kinds).map_or_else(|| outcome.index(), |kind| 1 + kind.index());
         let (each, counts) = (contexts_of_series(self.has_kinds), self.counts.as_mut());
         // A handle of another registry is shown as the overflow series.
         let at = Some(each * series.index() + of_series).filter(|at| *at < counts.len()).unwrap_or(of_series);
