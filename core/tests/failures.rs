@@ -188,6 +188,10 @@ fn recorders_count<H: Histograms>(storage: &Storage<4, 1, 2, H>) {
         }
         assert_eq!(intervals.commit(series), 400);
     }
+    let before = registry.totals();
+    recorders[0].record(series[0], Sample::failed(Duration::ZERO).error(ErrorKind::Reset));
+    let since = registry.totals().since(&before);
+    assert_eq!(ErrorKind::ALL.map(|kind| since.failures_of(kind)), [0, 0, 1, 0, 0, 0, 0]);
 }
 
 #[test]

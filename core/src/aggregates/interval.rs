@@ -118,13 +118,14 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
 
     fn interval(&self, series: Series) -> Interval {
         let (rows, shape) = (Outcome::ALL.map(|outcome| self.rows.came(series, outcome)), self.rows.shape());
+        let [_, failures] = rows;
         let classic = rows.map(|row| shape.classic(row));
         let totals = Totals {
             bounds: self.registry.bounds(),
             by_outcome: rows.map(|row| shape.requests(row)),
             latencies: classic.map(|[latencies, _]| Latencies::of(latencies.sum, latencies.buckets)),
             sizes: classic.map(|[_, sizes]| Sizes::of(sizes.sum, sizes.buckets)),
-            kinds: ErrorKind::ALL.map(|kind| shape.failures_of(rows[Outcome::Failure.index()], kind)),
+            kinds: ErrorKind::ALL.map(|kind| shape.failures_of(failures, kind)),
         };
         let exponentials = rows.map(|row| shape.exponentials(row));
         let of = |quantity, half: Half<'_>| Distribution::of(quantity, half.buckets, half.extremes);

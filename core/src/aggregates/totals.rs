@@ -77,12 +77,14 @@ impl Totals {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let [success, failure] = Outcome::ALL.map(Outcome::index);
+        let mut kinds = self.kinds;
+        kinds.iter_mut().zip(earlier.kinds).for_each(|(now, earlier)| *now = now.saturating_sub(earlier));
         Self {
             bounds: self.bounds,
             by_outcome: [success, failure].map(|side| self.by_outcome[side].saturating_sub(earlier.by_outcome[side])),
             latencies: [success, failure].map(|side| self.latencies[side].since(&earlier.latencies[side])),
             sizes: [success, failure].map(|side| self.sizes[side].since(&earlier.sizes[side])),
-            kinds: core::array::from_fn(|kind| self.kinds[kind].saturating_sub(earlier.kinds[kind])),
+            kinds,
         }
     }
 

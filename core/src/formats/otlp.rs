@@ -386,7 +386,8 @@ impl<'a> RowSource<'a> {
             // A whole row for each kind would be read in vain.
             None if kind.is_some() => {
                 let failures = registry.shard_cells().failures(series).unwrap_or_default();
-                return Half::of_count(kind.map_or(0, |kind| failures[kind.index()]));
+                let of_kind = kind.and_then(|kind| failures.get(kind.index()).copied());
+                return Half::of_count(of_kind.unwrap_or_default());
             }
             None => self.shape.read_into(registry, series, outcome, room),
         };
