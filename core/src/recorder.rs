@@ -269,7 +269,7 @@ impl<'a> Recorder<'a> {
         let cells = OwnCells::of(parts.slots, parts.cells, shard, series + 1);
         cells.add_compared(parts.lane_edges, series, event.outcome, event.observation());
         if let Some(kind) = event.error_kind().filter(|_| self.has_kinds) {
-            kinds::add_own(parts.kinds.own.get(self.number * parts.entries.len() + series), kind);
+            kinds::add_own(parts.seldom.kinds().own.get(self.number * parts.entries.len() + series), kind);
         }
         if self.wants_events() {
             self.offer(event);
@@ -280,7 +280,7 @@ impl<'a> Recorder<'a> {
         let (series, cells) = (event.series.index(), self.registry.parts.cells);
         own_cells::add_shared(self.registry.lane_map(), cells, series, event.outcome, event.observation());
         if let Some(kind) = event.error_kind().filter(|_| self.has_kinds) {
-            kinds::add_shared(self.registry.parts.kinds.spill.get(series), kind);
+            kinds::add_shared(self.registry.parts.seldom.kinds().spill.get(series), kind);
         }
         if self.wants_events() {
             self.offer_shared(event);

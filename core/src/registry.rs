@@ -412,11 +412,11 @@ impl<'a> Registry<'a> {
     /// The cells of all shards that have ever been claimed.
     #[inline]
     pub(crate) fn shard_cells(self) -> ShardCells<'a> {
-        let Parts { control, entries, cells, kinds, .. } = self.parts;
+        let Parts { control, entries, cells, seldom, .. } = self.parts;
         ShardCells {
             map: self.lane_map(),
             cells,
-            kinds: self.has_error_label().then_some(kinds),
+            kinds: self.has_error_label().then(|| seldom.kinds()),
             series: entries.len(),
             // Acquire pairs with the release when a shard is claimed: what is read of these shards is complete.
             shards: control.shards_used.load(Ordering::Acquire) as usize,

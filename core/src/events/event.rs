@@ -27,6 +27,9 @@ pub struct Event {
     pub completed_at: Timestamp,
 }
 
+/// The kind of failure is in the highest bits of the first word, so that nothing has to be masked.
+const KIND_SHIFT: u32 = u64::BITS - 3;
+
 impl Default for Event {
     fn default() -> Self {
         Self::from_words([0; EVENT_WORDS])
@@ -53,7 +56,7 @@ impl Event {
     }
 
     pub(crate) const fn to_words(self) -> [u64; EVENT_WORDS] {
-        let said = (self.outcome as u64) << 48 | ErrorKind::to_bits(self.error) << 49;
+        let said = (self.outcome as u64) << 48 | ErrorKind::to_bits(self.error) << KIND_SHIFT;
         let head = self.series.number() as u64 | (self.status as u64) << 32 | said;
         [head, self.latency_ns, self.response_bytes, self.completed_at.as_unix_nanos()]
     }
@@ -63,7 +66,7 @@ impl Event {
             series: Series::from_number(head as u32),
             status: (head >> 32) as u16,
             outcome: if head >> 48 & 1 == 0 { Outcome::Success } else { Outcome::Failure },
-            error: ErrorKind::from_bits(head >> 49),
+            error: ErrorKind::from_bits(head >> KIND_SHIFT),
             latency_ns,
             response_bytes,
             completed_at: Timestamp::from_unix_nanos(nanos),

@@ -1,6 +1,8 @@
 //! What storage is made of: the words that each shard and the registry have once, and the slices that a registry works
 //! on.
 
+use core::panic::RefUnwindSafe;
+
 use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, each, fence, zeros};
 use crate::counts::bounds::{BUCKETS, BoundsWords};
 use crate::counts::cells::Cells;
@@ -138,6 +140,18 @@ pub(crate) fn before_ready(ready: &AtomicU64, make: impl FnOnce()) {
     }
 }
 
+/// What is not touched by most requests nor by most readers. Apart, and asked for by a call, because a registry's handle is
+/// copied often: a handle of more than 256 bytes costs each line of a page twelve instructions.
+pub(crate) trait SeldomUsed: Sync + RefUnwindSafe {
+    /// The exemplars, series after series.
+    fn exemplars(&self) -> &[ExemplarWords];
+
+    /// Failures by kind; none are counted unless the label `error_type` is on.
+    fn kinds(&self) -> KindCells<'_>;
+}
+
+const _: () = assert!(size_of::<Parts<'_>>() <= 256 || cfg!(loom), "see above");
+
 /// Storage without its const parameters: what a registry's handle is made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'a> {
@@ -148,10 +162,8 @@ pub(crate) struct Parts<'a> {
     /// The first of these, so that whoever asks for one that is not there needs no second look.
     pub(crate) overflow: Entry<'a>,
     pub(crate) shards: &'a [ShardWords],
-    pub(crate) exemplars: &'a [ExemplarWords],
     pub(crate) cells: Cells<'a>,
-    /// Failures by kind; none are counted unless the label `error_type` is on.
-    pub(crate) kinds: KindCells<'a>,
+    pub(crate) seldom: &'a (dyn SeldomUsed + 'a),
     /// The words of the lanes' map.
     pub(crate) slots: Slots<'a>,
     pub(crate) lane_edges: &'a [AtomicU64],

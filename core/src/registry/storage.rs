@@ -19,7 +19,7 @@ use crate::counts::kinds::{KindCells, KindCounts};
 use crate::registry::Registry;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
-use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
+use crate::registry::parts::{Control, MAX_SHARDS, Parts, SeldomUsed, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
 /// Storage of fixed size for a `static`. `SERIES` includes the overflow series, so there is room for `SERIES` - 1 of
@@ -98,15 +98,20 @@ mod kinds {
     use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
     use crate::counts::layout::CellHead;
     use core::fmt::Debug;
+    use core::panic::RefUnwindSafe;
+
+    /// What storage is made of.
+    pub trait Words: Debug + Sync + RefUnwindSafe {}
+    impl<W: Debug + Sync + RefUnwindSafe> Words for W {}
 
     /// What a storage keeps per series and shard, and once.
     pub trait Kind {
-        type Heads: Debug;
-        type Lanes: Debug;
-        type Wides: Debug;
-        type Spill: Debug;
-        type Slots: Debug;
-        type LaneWords: Debug;
+        type Heads: Words;
+        type Lanes: Words;
+        type Wides: Words;
+        type Spill: Words;
+        type Slots: Words;
+        type LaneWords: Words;
         const HEADS: Self::Heads;
         const LANES: Self::Lanes;
         const WIDES: Self::Wides;
@@ -243,7 +248,6 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             heads: &self.heads.0,
             entries: &self.entries.0,
             overflow: Entry { head: &self.heads.0[0], words: &self.entries.0[0] },
-            exemplars: &self.exemplars.0,
             shards: &self.shards.0,
             cells: H::cells(
                 self.cell_heads.0.as_flattened(),
@@ -251,7 +255,7 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
                 self.wides.0.as_flattened(),
                 &self.spill_cells.0,
             ),
-            kinds: KindCells { own: self.kinds.0.as_flattened(), spill: &self.spill_kinds.0 },
+            seldom: self,
             slots: H::slots(&self.slots.0),
             lane_edges: H::lane_words(&self.lane_edges.0),
             lane_buckets: H::lane_words(&self.lane_buckets.0),
@@ -259,6 +263,19 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             spill: &self.spill.0,
             spill_ring: &self.spill_ring.0,
         })
+    }
+}
+
+#[cfg(not(loom))]
+impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms> SeldomUsed
+    for Storage<SERIES, SHARDS, RING, H>
+{
+    fn exemplars(&self) -> &[ExemplarWords] {
+        &self.exemplars.0
+    }
+
+    fn kinds(&self) -> KindCells<'_> {
+        KindCells { own: self.kinds.0.as_flattened(), spill: &self.spill_kinds.0 }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::counts::layout::CellHead;
 use crate::registry::Registry;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
-use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
+use crate::registry::parts::{Control, MAX_SHARDS, Parts, SeldomUsed, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
 /// Storage whose size is chosen at run time. It is allocated as zeroed memory and never copied over the stack.
@@ -131,10 +131,9 @@ impl HeapStorage {
             entries,
             // There are two or more.
             overflow: Entry { head: &heads[0], words: &entries[0] },
-            exemplars: self.exemplars.arrays(),
             shards: self.shards.arrays(),
             cells: self.cells.parts(),
-            kinds: KindCells { own: self.kinds.arrays(), spill: self.spill_kinds.arrays() },
+            seldom: self,
             slots: self.cells.slots(),
             lane_edges: self.lane_edges.words(),
             lane_buckets: self.lane_buckets.words(),
@@ -142,6 +141,16 @@ impl HeapStorage {
             spill: &self.spill,
             spill_ring: self.spill_ring.arrays(),
         })
+    }
+}
+
+impl SeldomUsed for HeapStorage {
+    fn exemplars(&self) -> &[ExemplarWords] {
+        self.exemplars.arrays()
+    }
+
+    fn kinds(&self) -> KindCells<'_> {
+        KindCells { own: self.kinds.arrays(), spill: self.spill_kinds.arrays() }
     }
 }
 
