@@ -86,19 +86,27 @@ impl<'a> LineEncoder<'a> {
 
     #[inline(always)]
     fn line(&self, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
-        if let Some(added) = self.tags.as_ref().filter(|added| added.has_any(event.outcome)) {
-            return self.line_with(added, event, line);
+        match &self.tags {
+            Some(added) => self.line_with(added, event, line),
+            None => self.contract_line(event, line),
         }
+    }
+
+    #[inline(always)]
+    fn contract_line(&self, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
         let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
         self.measurement.begin(line)?;
         line.put_text_with(tags, outcome_at, labels::OUTCOMES[event.outcome.index()])?;
         line.put_piece(|fields| self.put_fields(event, event.status.into(), fields))
     }
 
-    /// The same with tags besides the contract's. Out of line: a choice in the middle of [`line`](Self::line) costs the
-    /// contract's 2 % of its instructions.
+    /// The same with tags besides the contract's, if such a request has any. Out of line: a choice in the middle of
+    /// [`line`](Self::line) costs the contract's 2 % of its instructions.
     #[inline(never)]
     fn line_with(&self, added: &AddedTags, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
+        if !added.has_any(event.outcome) {
+            return self.contract_line(event, line);
+        }
         let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
         let outcome = OutcomeTag::Says(outcome_at, labels::OUTCOMES[event.outcome.index()]);
         self.measurement.begin(line)?;

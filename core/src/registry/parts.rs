@@ -141,7 +141,7 @@ pub(crate) fn before_ready(ready: &AtomicU64, make: impl FnOnce()) {
 }
 
 /// What is not touched by most requests nor by most readers. Apart, and asked for by a call, because a registry's handle is
-/// copied often: a handle of more than 256 bytes costs each line of a page twelve instructions.
+/// copied often: a handle of more than 256 bytes costs each line of a page eight instructions.
 pub(crate) trait SeldomUsed: Sync + RefUnwindSafe {
     /// The exemplars, series after series.
     fn exemplars(&self) -> &[ExemplarWords];
