@@ -139,6 +139,7 @@ struct Readme;
 /// The examples for authors of load engines, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/embedding.md")]
+#[doc = include_str!("../../docs/failures.md")]
 struct Embedding;
 
 /// The examples of labels, gauges and exemplars, likewise.

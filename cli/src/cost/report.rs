@@ -468,7 +468,7 @@ mod tests {
                 12,
                 ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 65_536)"],
             ),
-            (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,040 bytes"]),
+            (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,104 bytes"]),
         ] {
             let text = report(series, threads, None);
             for part in parts {
