@@ -39,11 +39,14 @@ def messages(case):
         tags.append(f"outcome:{request['outcome']}")
         latency = plain(Decimal(request["latency_ns"]) / NANOS_PER_MILLI)
         rate = asked.get("sample_rate", 1)
+        # Counters alone tell the kind of a failure.
+        kind = case.kind(request)
+        counted = tags + ([f"error_type:{kind}"] if kind else [])
         if asked.get("timestamps"):
             seconds = request["completed_at"] // NANOS_PER_SECOND
-            client.count_with_timestamp("requests", 1, seconds, tags=tags, sample_rate=rate)
+            client.count_with_timestamp("requests", 1, seconds, tags=counted, sample_rate=rate)
         else:
-            client.increment("requests", 1, tags=tags, sample_rate=rate)
+            client.increment("requests", 1, tags=counted, sample_rate=rate)
         if asked.get("distributions"):
             client.distribution("request.latency", latency, tags=tags, sample_rate=rate)
             client.distribution("response.size", request["response_bytes"], tags=tags, sample_rate=rate)

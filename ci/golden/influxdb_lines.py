@@ -24,6 +24,9 @@ def requests(case):
             point.tag(key, str(request["status"]))
         if status_at != "tag":
             point.field("status_code", request["status"])
+        kind = case.kind(request)
+        if kind:
+            point.tag("error_type", kind)
         point.field("response_time_ms", millis(request["latency_ns"]))
         point.field("response_length", request["response_bytes"])
         point.time(request["completed_at"], WritePrecision.NS)
@@ -46,6 +49,9 @@ def intervals(case):
         for name, nanos in told.items():
             point.field(f"response_time_ms_{name}", millis(nanos))
         point.field("response_length_sum", sum(sizes(series.requests)))
+        for _, kind, requests in case.counters(series):
+            if kind and requests:
+                point.field(f"failures_{kind}", len(requests))
         lines.append(timed(point, case).to_line_protocol())
     return body(lines)
 

@@ -10,6 +10,7 @@ from collections import Counter
 LATENCY_BOUNDS_NS = [bound * 1_000_000 for bound in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)]
 SIZE_BOUNDS = [64, 256, 1024, 4096, 16384, 65536, 262144, 1048576]
 OUTCOMES = ["success", "failure"]
+KINDS = ["connect", "timeout", "reset", "tls", "protocol", "status", "other"]
 NANOS_PER_MILLI = 1_000_000
 NANOS_PER_SECOND = 1_000_000_000
 # How many series the storage of the replay holds, that of the overflow among them.
@@ -59,6 +60,21 @@ class Case:
         return {"latency": (latencies, bounds.get("latency_ns", LATENCY_BOUNDS_NS), NANOS_PER_MILLI),
                 "size": (sizes, bounds.get("response_bytes", SIZE_BOUNDS), 1)}
 
+    def counters(self, series):
+        """Of each counter of a series: its outcome, its kind of failure if that is told, and its requests."""
+        success, failure = OUTCOMES
+        yield success, None, series.of(success)
+        if not self.options.get("error_label"):
+            yield failure, None, series.of(failure)
+            return
+        for kind in KINDS:
+            yield failure, kind, [request for request in series.of(failure) if kind_of(request) == kind]
+
+    def kind(self, request):
+        """The kind of a failed request, if that is told."""
+        is_told = self.options.get("error_label") and request["outcome"] == "failure"
+        return kind_of(request) if is_told else None
+
     def series_of(self, request):
         labels = request.get("labels", {})
         own = self.intern(request["method"] or "REQ", request["name"] or "unknown", labels)
@@ -84,6 +100,11 @@ class Case:
         """The constant labels, but for those that a series has of its own."""
         own = [key for key, _ in labels]
         return [(key, value) for key, value in self.constant.items() if key not in own]
+
+
+def kind_of(request):
+    """What the engine has said; else whether the status was the reason."""
+    return request.get("error") or ("status" if request["status"] >= 400 else "other")
 
 
 def status_text(status, label):

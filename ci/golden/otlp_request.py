@@ -41,8 +41,13 @@ def add_counter(case, scope):
     counter = scope.metrics.add(name="loaddensity.requests", description="Completed requests", unit="1").sum
     counter.aggregation_temporality = temporality(case)
     counter.is_monotonic = True
-    for series, outcome, requests in by_outcome(case.series()):
-        describe(counter.data_points.add(as_int=len(requests)), series, outcome)
+    for series in case.series():
+        for outcome, kind, requests in case.counters(series):
+            if requests:
+                point = counter.data_points.add(as_int=len(requests))
+                describe(point, series, outcome)
+                if kind:
+                    attribute(point.attributes, "error.type", "_OTHER" if kind == "other" else kind)
 
 
 def add_histogram(case, which, scope):

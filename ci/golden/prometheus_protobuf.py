@@ -4,7 +4,7 @@ library, each behind its length."""
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 from google.protobuf.internal.encoder import _VarintBytes
 
-from model import EXPONENTIAL, NANOS_PER_SECOND, OUTCOMES, SCALE, buckets, exemplars, exponential
+from model import EXPONENTIAL, NANOS_PER_SECOND, SCALE, buckets, exemplars, exponential
 from prometheus_text import ABOUT, GAUGE_HELP
 
 COUNTER, GAUGE, HISTOGRAM = 0, 1, 4
@@ -70,9 +70,10 @@ def family(name, text, kind, unit=None):
 def counter(case):
     requests = family("loaddensity_requests_total", "Completed requests", COUNTER)
     for series in case.series():
-        for outcome in OUTCOMES:
-            metric = labelled(requests.metric.add(), case, series.labels, outcome=outcome)
-            metric.counter.value = len(series.of(outcome))
+        for outcome, kind, counted in case.counters(series):
+            told = {"error_type": kind} if kind else {}
+            metric = labelled(requests.metric.add(), case, series.labels, outcome=outcome, **told)
+            metric.counter.value = len(counted)
             stamp(metric.counter.created_timestamp, case.options.get("created"))
     return requests
 

@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Metric, exposition, openmetrics
 from prometheus_client.samples import Exemplar, Timestamp
 import prometheus_client.openmetrics.exposition
 
-from model import NANOS_PER_SECOND, OUTCOMES, buckets, exemplars
+from model import NANOS_PER_SECOND, buckets, exemplars
 
 # Name, help and unit of each histogram.
 ABOUT = {
@@ -37,9 +37,10 @@ class Collector:
     def counter(self):
         metric = Metric("loaddensity_requests", "Completed requests", "counter")
         for series in self.case.series():
-            for outcome in OUTCOMES:
-                labels = self.labels(series, outcome=outcome)
-                metric.add_sample("loaddensity_requests_total", labels, len(series.of(outcome)))
+            for outcome, kind, requests in self.case.counters(series):
+                told = {"error_type": kind} if kind else {}
+                labels = self.labels(series, outcome=outcome, **told)
+                metric.add_sample("loaddensity_requests_total", labels, len(requests))
                 self.add_created(metric, labels)
         return metric
 

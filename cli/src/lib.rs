@@ -139,7 +139,13 @@ struct Readme;
 /// The examples for authors of load engines, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/embedding.md")]
+#[doc = include_str!("../../docs/failures.md")]
 struct Embedding;
+
+/// The examples of labels, gauges and exemplars, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/gauges-and-exemplars.md")]
+struct LabelsAndGauges;
 
 /// The examples for LoadDensity's users, likewise.
 #[cfg(doctest)]

@@ -22,6 +22,11 @@ pub(crate) struct RunOptions {
     #[arg(long, value_enum, value_name = "HOW", global = true)]
     pub(crate) status_label: Option<StatusLabelName>,
 
+    /// Tell failures apart by kind too, in a label "error_type" of the request counter in every backend: connect, timeout,
+    /// reset, tls, protocol, status, other.
+    #[arg(long, global = true)]
+    pub(crate) error_label: bool,
+
     /// Let metrics pages serve on after their stop until one scrape has had the last values, for so long at most (0 to
     /// 86400), where their actions say nothing (linger_seconds). The program ends after that.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, global = true)]

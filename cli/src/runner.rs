@@ -8,7 +8,7 @@ use futures_lite::future::block_on;
 use loaddensity_metrics_shell::actions::{ActionError, Command, Document, JsonAction, execute_command};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, Report, Settings, StatusLabel};
+use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, Report, Settings};
 use serde_json::Value;
 
 use crate::CommandError;
@@ -34,7 +34,7 @@ pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions, f
     let events = exporter_events::listen();
     let environment = options.environment();
     let identity = options.identity.read(&environment);
-    let exporters = match start::<R>(options.status_label.map(Into::into), identity) {
+    let exporters = match start::<R>(&options, identity) {
         Ok(exporters) => exporters,
         Err(error) => return crate::failed(&*error),
     };
@@ -49,10 +49,13 @@ pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions, f
     ExitCode::from(runner.end().code())
 }
 
-fn start<R: Runtime>(status_label: Option<StatusLabel>, identity: Identity) -> Result<Exporters<R>, CommandError> {
+fn start<R: Runtime>(options: &RunOptions, identity: Identity) -> Result<Exporters<R>, CommandError> {
     let settings = Settings::default().identity(identity);
-    if let Some(label) = status_label {
-        settings.registry.set_status_label(label)?;
+    if let Some(label) = options.status_label {
+        settings.registry.set_status_label(label.into())?;
+    }
+    if options.error_label {
+        settings.registry.set_error_label()?;
     }
     Ok(Exporters::start(settings)?)
 }

@@ -4,6 +4,7 @@ pub(crate) mod bounds;
 pub(crate) mod cells;
 pub(crate) mod edges;
 pub(crate) mod exponential;
+pub(crate) mod kinds;
 pub(crate) mod lane_map;
 pub(crate) mod lane_sums;
 pub(crate) mod lanes;

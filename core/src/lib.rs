@@ -123,6 +123,7 @@ pub use registry::Registry;
 pub use registry::account::Account;
 pub use registry::accounts::Accounts;
 pub use registry::drop_reason::{DropReason, DropStage, Dropped};
+pub use registry::error_label::ErrorLabelInUse;
 pub use registry::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
 pub use registry::exemplars::{Exemplar, TraceContext};
 pub use registry::exporter::Exporter;
@@ -135,6 +136,7 @@ pub use registry::storage::{Classic, DefaultStorage, Exponential, Histograms, St
 #[cfg(feature = "alloc")]
 pub use registry::storage::{HeapStorage, SizeError};
 pub use registry::usage::{FullRing, Usage};
+pub use request::error_kind::ErrorKind;
 pub use request::key::{METHOD_BYTES, NAME_BYTES};
 pub use request::label::{LABEL_BYTES, LABELS, Label, LabelError, ONE_LABEL_BYTES};
 pub use request::sample::{Outcome, Sample, Timestamp};

@@ -2,6 +2,7 @@
 
 use crate::atomics::Ordering;
 use crate::counts::bounds::Quantity;
+use crate::counts::kinds;
 use crate::counts::own_cells::{self, Counting, OwnCells};
 use crate::events::event::Event;
 use crate::registry::Registry;
@@ -10,7 +11,7 @@ use crate::registry::parts::{self, ShardWords, shard_word};
 use crate::registry::ring::{self, Slot};
 use crate::registry::status::{Children, StatusLabel};
 use crate::request::label::{Label, LabelError};
-use crate::request::sample::Sample;
+use crate::request::sample::{Outcome, Sample};
 use crate::request::series::Series;
 use core::cell::Cell;
 use core::fmt;
@@ -42,7 +43,8 @@ use core::marker::PhantomData;
 pub struct Recorder<'a> {
     registry: Registry<'a>,
     /// Those of the series that were interned when this was last looked at. None on the spill shard, whose cells are written
-    /// otherwise, and while the label `status` is on, so that every request takes the way of a new series.
+    /// otherwise, and while the label `status` is on, so that every request takes the way of a new series. While the label
+    /// `error_type` is on, failures take it: none of their cells are here, and none at all where those are not apart.
     cells: OwnCells<'a>,
     shard: &'a ShardWords,
     /// Empty on the spill shard.
@@ -51,6 +53,8 @@ pub struct Recorder<'a> {
     head: u64,
     tail: u64,
     status: Option<StatusLabel>,
+    /// Whether the label `error_type` is on.
+    has_kinds: bool,
     children: Children,
     /// Makes the recorder `!Sync`: two threads on one shard would lose counts.
     not_sync: PhantomData<Cell<()>>,
@@ -90,6 +94,7 @@ impl<'a> Recorder<'a> {
             head,
             tail,
             status: registry.status_label(),
+            has_kinds: registry.has_error_label(),
             children: Children::new(),
             not_sync: PhantomData,
         }
@@ -110,6 +115,7 @@ impl<'a> Recorder<'a> {
             head: 0,
             tail: 0,
             status: registry.status_label(),
+            has_kinds: registry.has_error_label(),
             children: Children::new(),
             not_sync: PhantomData,
         }
@@ -217,8 +223,8 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Counts a request in one of three special cases: its series was interned after `cells` was taken, the recorder
-    /// shares the spill shard, or the label `status` is on. A handle of another registry that names no series here
+    /// Counts a request in one of four special cases: its series was interned after `cells` was taken, the recorder
+    /// shares the spill shard, the label `status` is on, or the label `error_type`. A handle of another registry that names no series here
     /// counts as the overflow series.
     ///
     /// The event is passed as numbers, so that it stays in registers while this is not called.
@@ -236,22 +242,35 @@ impl<'a> Recorder<'a> {
         if self.is_sharing() {
             return self.count_shared(event);
         }
-        if self.status.is_some() {
-            return self.count_child(event);
+        if self.status.is_some() || self.is_counted_by_kind(event.outcome) {
+            return self.count_apart(event);
         }
         self.cells = OwnCells::of(parts.slots, parts.cells, (self.number, parts.entries.len()), end);
+        if self.has_kinds {
+            self.cells = self.cells.without_failures();
+        }
         // It comes here once: the series is known now.
         self.count(event);
+    }
+
+    /// Whether the label `error_type` keeps requests of this outcome out of `cells`: failures, and successes where the two are
+    /// not apart.
+    const fn is_counted_by_kind(&self, outcome: Outcome) -> bool {
+        let is_apart = matches!((self.cells, outcome), (OwnCells::Merged(_), Outcome::Success));
+        self.has_kinds && !is_apart
     }
 
     /// Counts a request whose series is one of this registry, without the slices `cells` and `exponentials`. It repeats
     /// the body of `count`, because sharing it would add instructions to `count`.
     #[inline(never)]
-    fn count_child(&mut self, event: Event) {
+    fn count_apart(&mut self, event: Event) {
         let parts = self.registry.parts;
         let (shard, series) = ((self.number, parts.entries.len()), event.series.index());
         let cells = OwnCells::of(parts.slots, parts.cells, shard, series + 1);
         cells.add_compared(parts.lane_edges, series, event.outcome, event.observation());
+        if let Some(kind) = event.error_kind().filter(|_| self.has_kinds) {
+            kinds::add_own(parts.seldom.kinds().own.get(self.number * parts.entries.len() + series), kind);
+        }
         if self.wants_events() {
             self.offer(event);
         }
@@ -260,6 +279,9 @@ impl<'a> Recorder<'a> {
     fn count_shared(&self, event: Event) {
         let (series, cells) = (event.series.index(), self.registry.parts.cells);
         own_cells::add_shared(self.registry.lane_map(), cells, series, event.outcome, event.observation());
+        if let Some(kind) = event.error_kind().filter(|_| self.has_kinds) {
+            kinds::add_shared(self.registry.parts.seldom.kinds().spill.get(series), kind);
+        }
         if self.wants_events() {
             self.offer_shared(event);
         }
@@ -298,6 +320,7 @@ fn event(series: Series, sample: Sample) -> Event {
         series,
         status: sample.status,
         outcome: sample.outcome,
+        error: sample.error,
         latency_ns: sample.latency_ns(),
         response_bytes: sample.size(),
         completed_at: sample.completed_at,

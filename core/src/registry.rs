@@ -2,8 +2,10 @@
 
 pub(crate) mod account;
 pub(crate) mod accounts;
+pub(crate) mod decided_once;
 pub(crate) mod drop_reason;
 pub(crate) mod entry;
+pub(crate) mod error_label;
 pub(crate) mod exceeded;
 pub(crate) mod exemplars;
 pub(crate) mod exporter;
@@ -410,10 +412,11 @@ impl<'a> Registry<'a> {
     /// The cells of all shards that have ever been claimed.
     #[inline]
     pub(crate) fn shard_cells(self) -> ShardCells<'a> {
-        let Parts { control, entries, cells, .. } = self.parts;
+        let Parts { control, entries, cells, seldom, .. } = self.parts;
         ShardCells {
             map: self.lane_map(),
             cells,
+            kinds: self.has_error_label().then(|| seldom.kinds()),
             series: entries.len(),
             // Acquire pairs with the release when a shard is claimed: what is read of these shards is complete.
             shards: control.shards_used.load(Ordering::Acquire) as usize,

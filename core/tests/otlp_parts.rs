@@ -106,8 +106,12 @@ proptest! {
         recording in any_recording(),
         lengths in proptest::collection::vec(MIN_OPTIONS_REQUEST..30_000usize, 1..20),
         which in 0..ALL.len(),
+        tells_kinds in any::<bool>(),
     ) {
         let storage = Box::new(Storage::<24, 1, 2>::new());
+        if tells_kinds {
+            storage.registry().set_error_label().expect("nobody has counted yet");
+        }
         cut(storage.registry(), &recording, ALL[which], &lengths);
     }
 }

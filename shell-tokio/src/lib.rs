@@ -39,7 +39,7 @@
 //! | you want | see |
 //! |---|---|
 //! | to record | [`Recorder`] for a thread, [`LocalRecorder`] for tasks that migrate between threads, [`Sample`] |
-//! | labels | [`Recorder::series_with_labels`], [`Registry::set_status_label`] for the status; of all series: `constant_labels` of each configuration, [`Identity`] |
+//! | labels | [`Recorder::series_with_labels`], [`Registry::set_status_label`] for the status, [`Registry::set_error_label`] for the kind of a failure; of all series: `constant_labels` of each configuration, [`Identity`] |
 //! | gauges, exemplars | [`Registry::gauge`], [`Recorder::record_traced`] |
 //! | percentiles, totals | [`Registry::distributions`], [`Registry::totals`] |
 //! | storage and buckets of your own | [`Storage`], [`HeapStorage`], [`Settings::on`], [`Registry::set_bounds`] |

@@ -71,7 +71,10 @@ fn per_interval<R: Runtime>(
     config: &InfluxdbConfig,
     constant: &ConstantLabels,
 ) -> Result<PreparedExporter<R>, StartError> {
-    let taken = constant.iter().map(|(tag, _)| tag).find(|tag| IntervalEncoder::FIELDS.contains(tag));
+    let taken = constant
+        .iter()
+        .map(|(tag, _)| tag)
+        .find(|tag| IntervalEncoder::FIELDS.iter().chain(&IntervalEncoder::KIND_FIELDS).any(|field| field == tag));
     if let Some(tag) = taken {
         return Err(bad("constant_labels", tag, "points per interval have a field of that name; choose another"));
     }

@@ -91,10 +91,11 @@ pub use loaddensity_metrics_core::otlp::HistogramAggregation;
 pub use loaddensity_metrics_core::prometheus::{ExpositionFormat, Negotiated};
 pub use loaddensity_metrics_core::{
     Account, Bounds, BoundsError, Classic, CutNames, DefaultStorage, Distribution, Distributions, DropReason,
-    DropStage, Dropped, Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing, GAUGES, Gauge, GaugeError,
-    HeapStorage, Histograms, Interval, Intervals, LABEL_BYTES, LABELS, Label, LabelError, Latencies, ONE_LABEL_BYTES,
-    Outcome, Quantity, Recorder, Registry, Sample, SampleRate, Series, SeriesName, SizeError, Sizes, SpilledRecorders,
-    StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, TooFewWords, Totals, TraceContext, Usage,
+    DropStage, Dropped, ErrorKind, ErrorLabelInUse, Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing,
+    GAUGES, Gauge, GaugeError, HeapStorage, Histograms, Interval, Intervals, LABEL_BYTES, LABELS, Label, LabelError,
+    Latencies, ONE_LABEL_BYTES, Outcome, Quantity, Recorder, Registry, Sample, SampleRate, Series, SeriesName,
+    SizeError, Sizes, SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, TooFewWords,
+    Totals, TraceContext, Usage,
 };
 pub use local::LocalRecorder;
 #[cfg(feature = "prometheus")]

@@ -153,6 +153,7 @@ fn cycle_in<H: Histograms>((program, mut lengths): (Program<'_>, Lengths)) {
     let storage = Box::new(SmallStorage::<H>::new());
     let registry = storage.registry();
     let dialect = judge::ExportDialect { options: program.choice().otlp(), is_delta: program.choice().is_delta() };
+    program.choice().set_error_label(registry);
     let (service, times) = ("check", (1, 1_700_000_000_000_000_000));
     let (start, now) = (Timestamp::from_unix_nanos(times.0), Timestamp::from_unix_nanos(times.1));
     let memory = vec![0; encoder::DeltaInterval::<Vec<u64>>::words(registry, dialect.options)];
@@ -207,6 +208,7 @@ fn lines((program, lengths): (Program<'_>, Lengths)) {
     let registry = storage.registry();
     let (measurement, choice) = ("my load", program.choice());
     let (labels, precision) = (choice.constant_labels(), choice.precision());
+    choice.set_error_label(registry);
     let dialect = LineDialect { constant: choice.constant(), status: choice.status_code() };
     let memory = vec![0xff; IntervalRows::<Vec<u64>>::words(registry)];
     let (mut rows, _) = IntervalRows::new(registry, memory).expect("as many words as it asks for");

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use loaddensity_metrics_core::{Outcome, Registry, Sample, Timestamp, TraceContext};
+use loaddensity_metrics_core::{ErrorKind, Outcome, Registry, Sample, Timestamp, TraceContext};
 use serde_json::Value;
 
 use crate::contract::Spelling;
@@ -61,7 +61,7 @@ impl Case {
         fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; ci/golden.sh makes it", path.display()))
     }
 
-    /// Sets on a new registry what the options ask for: bounds, label `status`, gauges.
+    /// Sets on a new registry what the options ask for: bounds, labels `status` and `error_type`, gauges.
     ///
     /// # Panics
     /// If the registry is in use, or refuses something.
@@ -71,6 +71,9 @@ impl Case {
         }
         if let Some(label) = self.options.status_label {
             registry.set_status_label(label).expect("a registry without recorders");
+        }
+        if self.options.error_label {
+            registry.set_error_label().expect("a registry without recorders");
         }
         for (name, value) in &self.options.gauges {
             registry.gauge(name).expect("a good name").set(*value);
@@ -125,7 +128,13 @@ fn request(value: &Value) -> (Spelling, Sample) {
         .status(u16::try_from(number("status")).expect("a status"))
         .response_bytes(number("response_bytes"))
         .completed_at(Timestamp::from_unix_nanos(number("completed_at")));
-    (spelling, sample)
+    (spelling, with_error(sample, value))
+}
+
+fn with_error(sample: Sample, value: &Value) -> Sample {
+    let Some(said) = value.get("error") else { return sample };
+    let kind = ErrorKind::ALL.into_iter().find(|kind| Some(kind.as_str()) == said.as_str());
+    sample.error(kind.unwrap_or_else(|| panic!("no kind {said}")))
 }
 
 fn trace(value: &Value) -> TraceContext {

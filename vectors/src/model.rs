@@ -1,7 +1,9 @@
 //! The naive model of a registry: every sample kept in a list, every number counted anew when it is asked for.
 
 use crate::contract::{LATENCY_BOUNDS_MS, SIZE_BOUNDS, SeriesKey, Spelling};
-use loaddensity_metrics_core::{LabelError, Outcome, Recorder, Registry, Sample, Series, StatusLabel, TraceContext};
+use loaddensity_metrics_core::{
+    ErrorKind, LabelError, Outcome, Recorder, Registry, Sample, Series, StatusLabel, TraceContext,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ pub struct Model {
     series: BTreeMap<Series, ModelSeries>,
     handles: BTreeMap<SeriesKey, Series>,
     gauges: BTreeMap<String, f64>,
+    /// Whether the label `error_type` is on.
+    tells_kinds: bool,
 }
 
 /// One series and everything recorded for it.
@@ -39,6 +43,7 @@ impl Model {
     /// # Panics
     /// If the core gives one handle to two series, or two handles to one.
     pub fn intern(&mut self, recorder: &mut Recorder<'_>, spelling: &Spelling) -> Result<Series, LabelError> {
+        self.tells_kinds |= recorder.registry().has_error_label();
         let series = if spelling.labels.is_empty() {
             recorder.series(&spelling.method, &spelling.name)
         } else {
@@ -105,6 +110,12 @@ impl Model {
         &self.gauges
     }
 
+    /// Whether failures are shown by kind, as the registry was asked to.
+    #[must_use]
+    pub fn tells_kinds(&self) -> bool {
+        self.tells_kinds
+    }
+
     /// Every series that was interned, and the overflow series if something was recorded for it.
     pub fn shown(&self) -> impl Iterator<Item = &ModelSeries> {
         let is_shown =
@@ -124,6 +135,7 @@ impl Model {
             mine.traced.extend(known.traced);
         }
         self.gauges.extend(other.gauges);
+        self.tells_kinds |= other.tells_kinds;
     }
 
     /// Every series, with its handle.
@@ -144,6 +156,7 @@ impl Model {
     }
 
     fn count(&mut self, recorder: &Recorder<'_>, series: Series, sample: Sample) -> &mut ModelSeries {
+        self.tells_kinds |= recorder.registry().has_error_label();
         let series = self.by_status(recorder, series, sample.status);
         let series = if self.series.contains_key(&series) { series } else { Series::OVERFLOW };
         let known = self.series.entry(series).or_insert_with(ModelSeries::overflow);
@@ -197,6 +210,22 @@ impl ModelSeries {
         shown
     }
 
+    /// How many samples there are of each outcome and, where kinds are told, of each kind of failure, in the order in which
+    /// they are shown.
+    #[must_use]
+    pub fn counts(&self, tells_kinds: bool) -> Vec<(Outcome, Option<&'static str>, u64)> {
+        let [success, failure] = Outcome::ALL;
+        let of = |outcome| self.of(Some(outcome)).count();
+        let mut counts = vec![(success, None, of(success))];
+        if tells_kinds {
+            let of = |kind| self.samples.iter().filter(|sample| kind_text(sample) == Some(kind)).count() as u64;
+            counts.extend(KIND_TEXTS.map(|kind| (failure, Some(kind), of(kind))));
+        } else {
+            counts.push((failure, None, of(failure)));
+        }
+        counts
+    }
+
     /// Samples of one outcome, or of both.
     #[must_use]
     pub fn of(&self, outcome: Option<Outcome>) -> SampleSubset<'_> {
@@ -248,6 +277,26 @@ impl SampleSubset<'_> {
         self.0.iter().fold(0, |sum, sample| sum.wrapping_add(bytes(sample)))
     }
 }
+
+/// What the label `error_type` says of a sample: of a failure what the engine has said, else whether its status was the
+/// reason.
+#[must_use]
+pub fn kind_text(sample: &Sample) -> Option<&'static str> {
+    match (sample.outcome, sample.error) {
+        (Outcome::Success, _) => None,
+        (_, Some(ErrorKind::Connect)) => Some("connect"),
+        (_, Some(ErrorKind::Timeout)) => Some("timeout"),
+        (_, Some(ErrorKind::Reset)) => Some("reset"),
+        (_, Some(ErrorKind::Tls)) => Some("tls"),
+        (_, Some(ErrorKind::Protocol)) => Some("protocol"),
+        (_, Some(ErrorKind::Status)) => Some("status"),
+        (_, None) if sample.status >= 400 => Some("status"),
+        _ => Some("other"),
+    }
+}
+
+/// The values of that label.
+pub const KIND_TEXTS: [&str; 7] = ["connect", "timeout", "reset", "tls", "protocol", "status", "other"];
 
 /// The position of the latency bucket in which a sample counts.
 fn bucket_of(sample: &Sample) -> usize {

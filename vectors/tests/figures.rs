@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use loaddensity_metrics_core::{Classic, DefaultStorage, Event, Intervals, Storage, influxdb, otlp};
+use loaddensity_metrics_core::{Classic, DefaultStorage, Event, Intervals, Registry, Storage, influxdb, otlp};
 
 /// Long enough for padding to make no difference.
 const SPAN: usize = 1_024;
@@ -95,6 +95,7 @@ fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
         ("docs/costs.md", format!("of the {} bytes per series and recorder", thousands(COUNTERS))),
         ("docs/costs.md", format!("{} MiB each (65,536 waiting events)", (65_536 * size_of::<Event>()) >> 20)),
         ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
+        ("docs/gauges-and-exemplars.md", format!("{} bytes a series for the labels", thousands(LABELS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", CLASSIC_COUNTERS)),
         ("docs/costs.md", format!("a ring has {} MiB", DEFAULT_RING >> 20)),
@@ -163,6 +164,23 @@ fn what_is_said_of_the_memory_of_intervals_is_what_they_ask_for() {
     ] {
         assert!(joined(document).contains(&said), "{document} must say {said:?}");
     }
+}
+
+#[test]
+fn what_is_said_of_the_memory_of_failures_by_kind_is_what_is_asked_for() {
+    static WITHOUT: Storage<SPAN, 1, 2> = Storage::new();
+    static WITH: Storage<SPAN, 1, 2> = Storage::new();
+    WITH.registry().set_error_label().expect("nobody has counted yet");
+    let more = |words: &dyn Fn(Registry<'_>) -> usize| {
+        let [without, with] = [WITHOUT.registry(), WITH.registry()].map(words);
+        (with - without) * 8 / SPAN
+    };
+    let options = otlp::ExportOptions::default();
+    let of_otlp = more(&|registry| otlp::DeltaInterval::<Vec<u64>>::words(registry, options));
+    let of_influxdb = more(&|registry| influxdb::IntervalRows::<Vec<u64>>::words(registry));
+    let said =
+        format!("Intervals of OTLP take {of_otlp} bytes a series more while it is on, those of InfluxDB {of_influxdb}");
+    assert!(joined("docs/failures.md").contains(&said), "docs/failures.md must say {said:?}");
 }
 
 #[test]

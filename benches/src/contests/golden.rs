@@ -43,6 +43,7 @@ impl GoldenInput {
                     series: storage.registry().series(&spelling.method, &spelling.name),
                     status: sample.status,
                     outcome: sample.outcome,
+                    error: sample.error,
                     latency_ns: nanos,
                     response_bytes: sample.response_bytes,
                     completed_at: sample.completed_at,

@@ -435,7 +435,7 @@ mod tests {
 
     #[test]
     fn memory_is_addressed_resident_now_and_once_every_bucket_was_hot() {
-        let hot = 500 * 4_128 + 8 * (500 * 7_040 + 256 + 2_097_152) + 74_752;
+        let hot = 500 * 5_408 + 8 * (500 * 7_040 + 256 + 2_097_152) + 74_752;
         let addressed = memory::size(501, 8);
         assert!(addressed > hot + 500 * memory::SPILL);
         let text = report(500, 8, None);
@@ -468,7 +468,7 @@ mod tests {
                 12,
                 ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 65_536)"],
             ),
-            (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,040 bytes"]),
+            (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,104 bytes"]),
         ] {
             let text = report(series, threads, None);
             for part in parts {

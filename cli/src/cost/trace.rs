@@ -81,6 +81,7 @@ pub const fn event(series: Series, sample: &Sample) -> Event {
         series,
         status: sample.status,
         outcome: sample.outcome,
+        error: sample.error,
         latency_ns: sample.latency.as_nanos() as u64,
         response_bytes: sample.response_bytes,
         completed_at: sample.completed_at,

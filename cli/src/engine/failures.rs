@@ -5,6 +5,8 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use loaddensity_metrics_shell::ErrorKind;
+
 /// Why no whole answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,6 +74,18 @@ impl FailureKind {
             Self::Protocol => "check that it is an HTTP/1.1 server, and whether it wants https",
             Self::NoSocket => "raise the limit of open files (ulimit -n), or take fewer users",
             Self::Other => "see what the operating system says",
+        }
+    }
+
+    /// What backends are told, where they are told kinds of failures.
+    pub(super) const fn exported(self) -> ErrorKind {
+        match self {
+            Self::Refused | Self::Unreachable | Self::NoSocket => ErrorKind::Connect,
+            Self::TimedOut => ErrorKind::Timeout,
+            Self::Reset | Self::Closed => ErrorKind::Reset,
+            Self::Tls => ErrorKind::Tls,
+            Self::Protocol => ErrorKind::Protocol,
+            Self::Other => ErrorKind::Other,
         }
     }
 

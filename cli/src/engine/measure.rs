@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_shell::{Gauge, GaugeError, LocalRecorder, Outcome, Sample, Series, Timestamp, TraceContext};
+use loaddensity_metrics_shell::{
+    ErrorKind, Gauge, GaugeError, LocalRecorder, Outcome, Sample, Series, Timestamp, TraceContext,
+};
 
 /// A request that was answered in full.
 #[derive(Clone, Copy, Debug)]
@@ -11,8 +13,8 @@ pub(super) struct CompleteAnswer {
     pub(super) body_bytes: u64,
 }
 
-/// Records one completed request; `answer` is `None` where no whole answer came, and `trace` all zero where there is
-/// no trace. The engine says whether it was a success, since a task may expect a certain status.
+/// Records one completed request: what was answered, or why no whole answer came, with a trace that is all zero where
+/// there is none. The engine says whether it was a success, since a task may expect a certain status.
 ///
 /// The users are async tasks, so this goes through a [`LocalRecorder`], which finds the recorder of whatever thread it
 /// is called on. An engine with threads of its own would keep one `Recorder` on each instead.
@@ -20,18 +22,21 @@ pub(super) fn record(
     recorder: LocalRecorder,
     series: Series,
     latency: Duration,
-    answer: Option<CompleteAnswer>,
+    answer: Result<CompleteAnswer, ErrorKind>,
     outcome: Outcome,
     completed_at: Timestamp,
     trace: TraceContext,
 ) {
     // Latency and size are always there, zero where nothing came: the counts are derived from their buckets.
     let (status, response_bytes) = answer.map_or((0, 0), |answer| (answer.status, answer.body_bytes));
-    recorder.record_traced(
-        series,
-        Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at),
-        trace,
-    );
+    let sample = Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at);
+    let sample = match (outcome, answer) {
+        (Outcome::Success, _) => sample,
+        // Another status than the task expects.
+        (Outcome::Failure, Ok(_)) => sample.error(ErrorKind::Status),
+        (Outcome::Failure, Err(kind)) => sample.error(kind),
+    };
+    recorder.record_traced(series, sample, trace);
 }
 
 /// What the engine shows of itself.

@@ -60,8 +60,8 @@ impl<R: Runtime> User<R> {
             let ended = self.runtime.now();
             let latency = ended.saturating_duration_since(began.unwrap_or(asked));
             let completed_at = clock.at(ended.saturating_duration_since(started), self.runtime.wall_clock());
-            let answer = result.as_ref().ok().copied();
-            let outcome = step.outcome(answer);
+            let answer = result.as_ref().map_err(|lost| lost.kind.exported()).copied();
+            let outcome = step.outcome(answer.ok());
             record(script.recorder, step.series, latency, answer, outcome, completed_at, trace);
             match result {
                 Ok(answer) if outcome == Outcome::Failure => script.failures.note_status(answer.status),

@@ -43,7 +43,17 @@ pub(crate) fn start_ignoring(signals: &str, arguments: &[&str]) -> Running {
 
 /// Starts the binary with these environment variables besides.
 fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Running {
-    spawn(Command::new(BINARY).args(arguments).envs(variables.iter().copied()), Stdio::null())
+    spawn(binary().args(arguments).envs(variables.iter().copied()), Stdio::null())
+}
+
+/// The binary, deaf to what the machine that runs the tests says of colours: a machine of CI sets `CI`, for instance, which
+/// gives even a dumb terminal colours.
+fn binary() -> Command {
+    let mut command = Command::new(BINARY);
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+        command.env_remove(variable);
+    }
+    command
 }
 
 /// Starts `command` with `stdin`, and pipes for what it says.
@@ -110,8 +120,8 @@ pub(crate) fn run_on_a_terminal(arguments: &[&str], term: &str, variables: &[(&s
     unlockpt(&terminal).expect("unlocked");
     let name = ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
     let open = || File::options().read(true).write(true).open(&name).expect("its other end");
-    let mut command = Command::new(BINARY);
-    command.args(arguments).env_remove("NO_COLOR").env("TERM", term).envs(variables.iter().copied());
+    let mut command = binary();
+    command.args(arguments).env("TERM", term).envs(variables.iter().copied());
     let mut child = command.stdin(Stdio::null()).stdout(open()).stderr(open()).spawn().expect("the binary runs");
     // Else it would never end.
     drop(command);

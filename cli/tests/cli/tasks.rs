@@ -318,6 +318,37 @@ fn failures_are_told_apart_and_each_kind_is_warned_of_once() {
 }
 
 #[test]
+fn failures_are_exported_by_kind_behind_a_flag() {
+    let closed = ClosedPort::new().expect("a port");
+    let busy = ServerThread::start(Manner::Answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), None);
+    let fine = ServerThread::start(OK, None);
+    let kinds = [("/connect", closed.address().expect("bound")), ("/status", busy.address), ("/ok", fine.address)];
+    let task = |(name, address): (&str, SocketAddr)| json!({"method": "get", "request_url": format!("http://{address}{name}"), "name": name});
+    for (runtime, flag) in RUNTIMES.iter().flat_map(|runtime| [(runtime, "--error-label"), (runtime, "--allow-loss")]) {
+        let agent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        agent.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        let start = json!(["LD_start_statsd_sink", {"port": agent.local_addr().expect("bound").port()}]);
+        // Few requests, so that the socket holds all that is sent.
+        let mut test = load(0.4, &kinds.map(task));
+        test[1]["max_rate"] = json!(50);
+        let document = Value::from(vec![start, test]).to_string();
+        run(&["--runtime", runtime, flag, "run-str", &document]).with_code(0);
+        for (name, _) in kinds {
+            let mut datagram = [0; 2_048];
+            let counter = std::iter::repeat_with(|| {
+                let length = agent.recv(&mut datagram).expect("a datagram with such a counter");
+                let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
+                text.lines().find(|line| line.contains(".requests:") && line.contains(name)).map(str::to_owned)
+            });
+            let counter = counter.take(1_000).flatten().next().expect("a counter");
+            let kind = format!(",outcome:failure,error_type:{}", &name[1..]);
+            let is_told = flag == "--error-label" && name != "/ok";
+            assert_eq!((counter.contains(&kind), counter.contains("error_type")), (is_told, is_told), "{counter}");
+        }
+    }
+}
+
+#[test]
 #[cfg(unix)]
 fn users_without_a_file_descriptor_left_are_told_of_the_limit() {
     let server = ServerThread::start(OK, None);

@@ -8,6 +8,7 @@ use crate::aggregates::rows::{Rows, TooFewWords};
 use crate::aggregates::totals::Totals;
 use crate::counts::bounds::Quantity;
 use crate::registry::Registry;
+use crate::request::error_kind::ErrorKind;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
@@ -117,12 +118,14 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
 
     fn interval(&self, series: Series) -> Interval {
         let (rows, shape) = (Outcome::ALL.map(|outcome| self.rows.came(series, outcome)), self.rows.shape());
+        let [_, failures] = rows;
         let classic = rows.map(|row| shape.classic(row));
         let totals = Totals {
             bounds: self.registry.bounds(),
             by_outcome: rows.map(|row| shape.requests(row)),
             latencies: classic.map(|[latencies, _]| Latencies::of(latencies.sum, latencies.buckets)),
             sizes: classic.map(|[_, sizes]| Sizes::of(sizes.sum, sizes.buckets)),
+            kinds: ErrorKind::ALL.map(|kind| shape.failures_of(failures, kind)),
         };
         let exponentials = rows.map(|row| shape.exponentials(row));
         let of = |quantity, half: Half<'_>| Distribution::of(quantity, half.buckets, half.extremes);

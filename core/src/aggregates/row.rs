@@ -6,6 +6,7 @@ use crate::counts::exponential::{LATENCIES, SIZES};
 use crate::counts::lane_sums::LaneSums;
 use crate::counts::shard_cells::ShardCells;
 use crate::registry::Registry;
+use crate::request::error_kind::{ErrorKind, KINDS};
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
@@ -19,18 +20,20 @@ pub(crate) mod at {
 }
 
 /// Most words of a row.
-pub(crate) const MAX_WORDS: usize = at::FAILURES + BUCKETS + LATENCIES + SIZES + 2 * EXTREMES;
+pub(crate) const MAX_WORDS: usize = at::FAILURES + BUCKETS + LATENCIES + SIZES + KINDS + 2 * EXTREMES;
 /// Words of the extremes of one histogram: the complement of the smallest value, because words are zero at first, and the
 /// largest.
 const EXTREMES: usize = 2;
 
 /// Which columns a row has, in this order: the sums, the classic buckets of latencies and of sizes, the exponential
-/// buckets of both, and last the extremes (the smallest and the largest value). All but the extremes can be added.
+/// buckets of both, the failures by kind, and last the extremes (the smallest and the largest value). All but the extremes can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowShape {
     sums: usize,
     classic: Widths,
     exponential: Widths,
+    /// The number of kinds of failures, or 0 while the label `error_type` is off.
+    kinds: usize,
     /// The number of histograms whose extremes are kept.
     extremes: usize,
 }
@@ -54,21 +57,28 @@ pub(crate) struct Half<'r> {
     pub(crate) count: u64,
 }
 
+impl Half<'_> {
+    /// Requests without buckets.
+    pub(crate) const fn of_count(count: u64) -> Self {
+        Self { sum: 0, extremes: None, buckets: &[], count }
+    }
+}
+
 impl RowShape {
     /// A row for each outcome: classic latencies and sizes.
     pub(crate) const fn explicit(bounds: &Bounds) -> Self {
         let classic = Widths { latencies: bounds.latency_buckets(), sizes: bounds.size_buckets() };
-        Self { sums: at::FAILURES, classic, exponential: Widths::NONE, extremes: 0 }
+        Self { sums: at::FAILURES, classic, exponential: Widths::NONE, kinds: 0, extremes: 0 }
     }
 
     /// A row for each outcome: exponential latencies and sizes. Only for storage that keeps them.
     pub(crate) const fn exponential() -> Self {
-        Self { sums: at::FAILURES, classic: Widths::NONE, exponential: Widths::ALL, extremes: 0 }
+        Self { sums: at::FAILURES, classic: Widths::NONE, exponential: Widths::ALL, kinds: 0, extremes: 0 }
     }
 
     /// A row for each outcome: all that `registry` counts.
     pub(crate) fn everything(registry: Registry<'_>) -> Self {
-        let explicit = Self::explicit(&registry.bounds());
+        let explicit = Self::explicit(&registry.bounds()).with_kinds(registry);
         if !registry.has_exponentials() {
             return explicit;
         }
@@ -81,7 +91,12 @@ impl RowShape {
         let latencies = if registry.has_exponentials() { LATENCIES } else { 0 };
         let exponential = Widths { latencies, sizes: 0 };
         let extremes = usize::from(latencies != 0);
-        Self { sums: at::FAILURES + 1, classic: Widths::NONE, exponential, extremes }
+        Self { sums: at::FAILURES + 1, classic: Widths::NONE, exponential, kinds: 0, extremes }.with_kinds(registry)
+    }
+
+    /// The same with the failures by kind, while the label `error_type` of `registry` is on.
+    pub(crate) fn with_kinds(self, registry: Registry<'_>) -> Self {
+        Self { kinds: if registry.has_error_label() { KINDS } else { 0 }, ..self }
     }
 
     /// The same with the extremes of both histograms, which cannot be added.
@@ -95,7 +110,16 @@ impl RowShape {
 
     /// The words that can be added. A row begins with them.
     pub(crate) const fn additive_words(self) -> usize {
+        self.first_kind() + self.kinds
+    }
+
+    const fn first_kind(self) -> usize {
         self.sums + self.classic.both() + self.exponential.both()
+    }
+
+    /// Whether rows have failures by kind.
+    pub(crate) const fn has_kinds(self) -> bool {
+        self.kinds != 0
     }
 
     /// The outcomes that have a row of their own. If both outcomes share a row, it is that of the first one.
@@ -118,15 +142,31 @@ impl RowShape {
         row.get(at::FAILURES).copied().filter(|_| self.is_merged()).unwrap_or_default()
     }
 
+    /// The failures in `row` of one kind, if it has failures by kind; else 0.
+    #[inline]
+    pub(crate) fn failures_of(self, row: &[u64], kind: ErrorKind) -> u64 {
+        let at = self.first_kind() + kind.index();
+        row.get(at).copied().filter(|_| self.has_kinds()).unwrap_or_default()
+    }
+
+    /// Takes the failures of one kind out of `row`, and returns how many those are.
+    pub(crate) fn take_kind(self, row: &mut [u64], kind: ErrorKind) -> u64 {
+        let failures = self.failures_of(row, kind);
+        // Without this check, memory that was never written would be written.
+        if failures != 0 {
+            for at in [at::REQUESTS, self.first_kind() + kind.index()] {
+                if let Some(word) = row.get_mut(at) {
+                    *word = word.wrapping_sub(failures);
+                }
+            }
+        }
+        failures
+    }
+
     /// The latencies in `row`. If the row has classic and exponential buckets, they are the classic ones.
     #[inline]
     pub(crate) fn latencies(self, row: &[u64]) -> Half<'_> {
         self.half(Quantity::Latency, row, self.sums, self.first_widths().latencies)
-    }
-
-    /// The requests in `row`, without buckets.
-    pub(crate) fn counted(self, row: &[u64]) -> Half<'_> {
-        Half { sum: 0, extremes: None, buckets: &[], count: self.requests(row) }
     }
 
     /// The sizes in `row`, likewise.
@@ -195,7 +235,10 @@ impl RowShape {
         let outcomes = if self.is_merged() { &Outcome::ALL } else { &one[..] };
         // Before the buckets, which a recorder fills first: no request is without its latency.
         for outcome in outcomes {
-            let requests = cells.requests(series, *outcome);
+            let requests = match cells.failures(series).filter(|_| self.has_kinds() && *outcome == Outcome::Failure) {
+                Some(kinds) => self.set_kinds(row, kinds),
+                None => cells.requests(series, *outcome),
+            };
             row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
             if self.is_merged() && *outcome == Outcome::Failure {
                 row[at::FAILURES] = requests;
@@ -206,6 +249,12 @@ impl RowShape {
             self.read_histogram(&cells, (series, outcomes), Quantity::Latency, &mut lanes, row);
             self.read_histogram(&cells, (series, outcomes), Quantity::Size, &mut lanes, row);
         }
+    }
+
+    /// Puts failures by kind into `row`, and returns how many those are: the row has no others, so that its kinds add up.
+    fn set_kinds(self, row: &mut [u64], kinds: [u64; KINDS]) -> u64 {
+        row.iter_mut().skip(self.first_kind()).zip(kinds).for_each(|(word, failures)| *word = failures);
+        kinds.iter().fold(0, |sum: u64, failures| sum.wrapping_add(*failures))
     }
 
     fn read_histogram(

@@ -14,6 +14,7 @@ use core::fmt;
 
 use crate::aggregates::row::{MAX_WORDS, RowShape};
 use crate::registry::Registry;
+use crate::request::error_kind::ErrorKind;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
@@ -180,6 +181,18 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         }
         self.unsettled = self.unsettled.wrapping_sub(requests);
         requests
+    }
+
+    /// The same for the failures of one kind in a row of failures. Where no others are left, the row is settled.
+    pub(crate) fn settle_kind(&mut self, series: Series, kind: ErrorKind) -> u64 {
+        let shape = self.shape;
+        let Some((_, came)) = self.pair(series, Outcome::Failure) else { return 0 };
+        let failures = shape.take_kind(came, kind);
+        if failures != 0 && shape.requests(came) == 0 {
+            came.fill(0);
+        }
+        self.unsettled = self.unsettled.wrapping_sub(failures);
+        failures
     }
 
     /// The row of what was taken out so far, and the row of what is unsettled. `None` for the handle of another

@@ -6,6 +6,7 @@ use crate::aggregates::classic::{Latencies, Sizes};
 use crate::counts::bounds::Bounds;
 use crate::counts::lane_sums::LaneSums;
 use crate::registry::Registry;
+use crate::request::error_kind::{ErrorKind, KINDS};
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
@@ -22,6 +23,7 @@ pub struct Totals {
     pub latencies: [Latencies; 2],
     /// Sizes of the successes and of the failures, in this order.
     pub sizes: [Sizes; 2],
+    pub(crate) kinds: [u64; KINDS],
 }
 
 impl Totals {
@@ -35,6 +37,14 @@ impl Totals {
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.by_outcome[Outcome::Failure.index()]
+    }
+
+    /// The failures of one kind, while the registry's label is on; see
+    /// [`Registry::set_error_label`](crate::Registry::set_error_label). Those of all kinds are all failures; while requests
+    /// are recorded, one may be in the failures and not yet in its kind.
+    #[must_use]
+    pub fn failures_of(&self, kind: ErrorKind) -> u64 {
+        self.kinds.get(kind.index()).copied().unwrap_or_default()
     }
 
     /// The latency that a share `q` (0 to 1) of the requests did not exceed. It is interpolated inside a classic
@@ -67,20 +77,28 @@ impl Totals {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let [success, failure] = Outcome::ALL.map(Outcome::index);
+        let mut kinds = self.kinds;
+        kinds.iter_mut().zip(earlier.kinds).for_each(|(now, earlier)| *now = now.saturating_sub(earlier));
         Self {
             bounds: self.bounds,
             by_outcome: [success, failure].map(|side| self.by_outcome[side].saturating_sub(earlier.by_outcome[side])),
             latencies: [success, failure].map(|side| self.latencies[side].since(&earlier.latencies[side])),
             sizes: [success, failure].map(|side| self.sizes[side].since(&earlier.sizes[side])),
+            kinds,
         }
     }
 
     pub(crate) fn none(bounds: Bounds) -> Self {
-        Self { bounds, by_outcome: [0; 2], latencies: [Latencies::none(&bounds); 2], sizes: [Sizes::none(&bounds); 2] }
+        let (latencies, sizes) = ([Latencies::none(&bounds); 2], [Sizes::none(&bounds); 2]);
+        Self { bounds, by_outcome: [0; 2], latencies, sizes, kinds: [0; KINDS] }
     }
 
     fn add(&mut self, registry: Registry<'_>, series: Series) {
         let (cells, mut lanes) = (registry.shard_cells(), LaneSums::NONE);
+        // Before the failures, which a recorder counts first.
+        for (sum, failures) in self.kinds.iter_mut().zip(cells.failures(series).into_iter().flatten()) {
+            *sum += failures;
+        }
         for outcome in Outcome::ALL {
             // Before the buckets, which a recorder fills first: no request is without its latency.
             self.by_outcome[outcome.index()] += cells.requests(series, outcome);

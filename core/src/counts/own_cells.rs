@@ -75,6 +75,18 @@ impl<'a> OwnCells<'a> {
         }
     }
 
+    /// The same, but without the cells of failures; where they are not apart, without any.
+    pub(crate) fn without_failures(mut self) -> Self {
+        match &mut self {
+            Self::Merged(cells) => {
+                let [_, failures] = &mut cells.by_outcome;
+                *failures = HeadsAndLanes { heads: &[], lanes: &[] };
+            }
+            Self::Classic(cells) => cells.cells = &[],
+        }
+        self
+    }
+
     /// Counts one request in the cell of a series.
     #[inline(always)]
     pub(crate) fn add(&self, series: usize, outcome: Outcome, seen: Observation) -> Counting {

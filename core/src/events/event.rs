@@ -2,6 +2,7 @@
 
 use crate::counts::layout::Observation;
 use crate::registry::ring::EVENT_WORDS;
+use crate::request::error_kind::ErrorKind;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
 
@@ -16,6 +17,8 @@ pub struct Event {
     pub status: u16,
     /// Success or failure.
     pub outcome: Outcome,
+    /// Why it failed, where the engine has said so; see [`error_kind`](Self::error_kind).
+    pub error: Option<ErrorKind>,
     /// Latency in nanoseconds.
     pub latency_ns: u64,
     /// Size of the response in bytes.
@@ -24,6 +27,9 @@ pub struct Event {
     pub completed_at: Timestamp,
 }
 
+/// The kind of failure is in the highest bits of the first word, so that nothing has to be masked.
+const KIND_SHIFT: u32 = u64::BITS - 3;
+
 impl Default for Event {
     fn default() -> Self {
         Self::from_words([0; EVENT_WORDS])
@@ -31,6 +37,18 @@ impl Default for Event {
 }
 
 impl Event {
+    /// The kind of a failure, each of which has one: see [`Sample::error`](crate::Sample::error). A success has none.
+    #[inline]
+    #[must_use]
+    pub const fn error_kind(&self) -> Option<ErrorKind> {
+        match (self.outcome, self.error) {
+            (Outcome::Success, _) => None,
+            (Outcome::Failure, None) if self.status >= 400 => Some(ErrorKind::Status),
+            (Outcome::Failure, None) => Some(ErrorKind::Other),
+            (Outcome::Failure, said) => said,
+        }
+    }
+
     /// The values that the histograms count.
     #[inline]
     pub(crate) const fn observation(&self) -> Observation {
@@ -38,7 +56,8 @@ impl Event {
     }
 
     pub(crate) const fn to_words(self) -> [u64; EVENT_WORDS] {
-        let head = self.series.number() as u64 | (self.status as u64) << 32 | (self.outcome as u64) << 48;
+        let said = (self.outcome as u64) << 48 | ErrorKind::to_bits(self.error) << KIND_SHIFT;
+        let head = self.series.number() as u64 | (self.status as u64) << 32 | said;
         [head, self.latency_ns, self.response_bytes, self.completed_at.as_unix_nanos()]
     }
 
@@ -47,9 +66,31 @@ impl Event {
             series: Series::from_number(head as u32),
             status: (head >> 32) as u16,
             outcome: if head >> 48 & 1 == 0 { Outcome::Success } else { Outcome::Failure },
+            error: ErrorKind::from_bits(head >> KIND_SHIFT),
             latency_ns,
             response_bytes,
             completed_at: Timestamp::from_unix_nanos(nanos),
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Event>() == 8 * EVENT_WORDS, "buffers of events are sized for this");
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_survives_its_words_and_a_failure_has_one_kind() {
+        let said = ErrorKind::ALL.map(Some);
+        for (outcome, status) in [(Outcome::Success, 200), (Outcome::Failure, 0), (Outcome::Failure, u16::MAX)] {
+            for error in said.into_iter().chain([None]) {
+                let event = Event { outcome, status, error, latency_ns: 1, response_bytes: 2, ..Event::default() };
+                assert_eq!(Event::from_words(event.to_words()), event);
+                let of_status = if status >= 400 { ErrorKind::Status } else { ErrorKind::Other };
+                let expected = (outcome == Outcome::Failure).then(|| error.unwrap_or(of_status));
+                assert_eq!(event.error_kind(), expected, "{event:?}");
+            }
         }
     }
 }

@@ -25,11 +25,12 @@ use crate::events::sampling::SampleRate;
 use crate::labels::dogstatsd::DogstatsdTags;
 use crate::metrics;
 use crate::registry::Registry;
+use crate::request::sample::Outcome;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::item_start::ItemStart;
 use crate::wire::text::joined::joined;
 use crate::wire::text::out::Full;
-use message_format::{ITEMS, LATENCY, MessageFormat, REQUESTS, SIZE};
+use message_format::{Context, ITEMS, LATENCY, MessageFormat, REQUESTS, SIZE};
 use origin::OriginFields;
 
 pub use aggregated_request::AggregatedRequest;
@@ -58,6 +59,8 @@ pub struct MessageEncoder<'a> {
     /// instructions then.
     contract: Option<[ItemStart<START_BYTES>; ITEMS as usize]>,
     fills_with_newlines: bool,
+    /// Whether counters of failures say their kind.
+    has_kinds: bool,
 }
 
 impl<'a> MessageEncoder<'a> {
@@ -82,7 +85,7 @@ impl<'a> MessageEncoder<'a> {
         let requests = joined!(metrics::REQUESTS.dogstatsd, ":1|", metrics::REQUESTS.dogstatsd_type, "|#").as_slice();
         let starts = [requests, joined!(metrics::LATENCY.dogstatsd, ":"), joined!(metrics::SIZE.dogstatsd, ":")];
         let contract = Some(starts.map(|name| ItemStart::new(&[&format.prefix, name])));
-        Ok(Self { registry, format, contract, fills_with_newlines: false })
+        Ok(Self { registry, format, contract, fills_with_newlines: false, has_kinds: registry.has_error_label() })
     }
 
     /// Latency and size as distributions (`d`), of which Datadog's servers make percentiles over all hosts, instead of
@@ -170,6 +173,17 @@ impl<'a> MessageEncoder<'a> {
         self
     }
 
+    fn context(&self, event: &Event) -> Context<'a> {
+        let kind = event.error_kind().filter(|_| self.has_kinds);
+        Context { tags: self.tags(event), outcome: event.outcome, kind }
+    }
+
+    /// What begins the contract's messages, where those of `event` are the contract's.
+    #[inline(always)]
+    fn contract_of(&self, event: &Event) -> Option<&[ItemStart<START_BYTES>; ITEMS as usize]> {
+        self.contract.as_ref().filter(|_| !self.has_kinds || event.outcome == Outcome::Success)
+    }
+
     #[inline(always)]
     fn tags(&self, event: &Event) -> StoredText<'a> {
         self.registry.shown_entry(event.series).labels::<DogstatsdTags>()
@@ -189,7 +203,9 @@ impl EventEncoder for MessageEncoder<'_> {
 
     #[inline]
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full> {
-        let Some(starts) = &self.contract else { return self.format.encode(event, item, self.tags(event), out) };
+        let Some(starts) = self.contract_of(event) else {
+            return self.format.encode(event, item, self.context(event), out);
+        };
         let room = out.len();
         let mut message = ItemWriter::new(out);
         let start = starts.get(usize::from(item)).ok_or(Full)?;
@@ -200,7 +216,7 @@ impl EventEncoder for MessageEncoder<'_> {
 
     #[inline]
     fn encode_items(&self, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written {
-        let Some(starts) = &self.contract else { return encode_each(self, event, items, out) };
+        let Some(starts) = self.contract_of(event) else { return encode_each(self, event, items, out) };
         if items != (0..ITEMS) {
             return encode_each(self, event, items, out);
         }

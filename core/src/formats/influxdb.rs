@@ -69,7 +69,9 @@ impl<'a> LineEncoder<'a> {
     /// # Errors
     /// A measurement that some version of InfluxDB could not store; see [`MeasurementError`].
     pub fn new(registry: Registry<'a>, measurement: &str) -> Result<Self, MeasurementError> {
-        Ok(Self { registry, measurement: escaped(measurement)?, time: TimestampDigits::default(), tags: None })
+        let measurement = escaped(measurement)?;
+        let plain = Self { registry, measurement, time: TimestampDigits::default(), tags: None };
+        Ok(plain.with_tags(&ConstantLabels::NONE, StatusCode::Field))
     }
 
     /// The same with `constant` tags on every line and the status code where `status` says. Tags stay in order of their
@@ -77,28 +79,38 @@ impl<'a> LineEncoder<'a> {
     #[must_use]
     pub fn with_tags(self, constant: &ConstantLabels, status: StatusCode) -> Self {
         let is_contract = constant.is_empty() && status == StatusCode::Field;
-        Self { tags: (!is_contract).then(|| AddedTags::new(constant, status)), ..self }
+        let has_kinds = self.registry.has_error_label();
+        let added = || AddedTags::new(constant, status).with_kinds(has_kinds, is_contract);
+        Self { tags: (!is_contract || has_kinds).then(added), ..self }
     }
 
     #[inline(always)]
     fn line(&self, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
-        if let Some(added) = &self.tags {
-            return self.line_with(added, event, line);
+        match &self.tags {
+            Some(added) => self.line_with(added, event, line),
+            None => self.contract_line(event, line),
         }
+    }
+
+    #[inline(always)]
+    fn contract_line(&self, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
         let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
         self.measurement.begin(line)?;
         line.put_text_with(tags, outcome_at, labels::OUTCOMES[event.outcome.index()])?;
         line.put_piece(|fields| self.put_fields(event, event.status.into(), fields))
     }
 
-    /// The same with tags besides the contract's. Out of line: a choice in the middle of [`line`](Self::line) costs the
-    /// contract's 2 % of its instructions.
+    /// The same with tags besides the contract's, if such a request has any. Out of line: a choice in the middle of
+    /// [`line`](Self::line) costs the contract's 2 % of its instructions.
     #[inline(never)]
     fn line_with(&self, added: &AddedTags, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
+        if !added.has_any(event.outcome) {
+            return self.contract_line(event, line);
+        }
         let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
         let outcome = OutcomeTag::Says(outcome_at, labels::OUTCOMES[event.outcome.index()]);
         self.measurement.begin(line)?;
-        added.put(tags, outcome, event.status, line)?;
+        added.put(tags, outcome, event.status, event.error_kind(), line)?;
         let status = if added.has_status_field() { event.status.into() } else { NO_STATUS };
         line.put_piece(|fields| self.put_fields(event, status, fields))
     }

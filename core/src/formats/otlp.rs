@@ -32,6 +32,7 @@ use crate::request::series::Series;
 use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::Full;
 use cell_point::{CellPoint, CellPointWriter, MAX_POINT, SPILL};
+use export::PointRow;
 use layout::Layout;
 use resource::{NAMED_BYTES, USUAL_BYTES};
 use row_point::{MAX_ROW_POINT, RowPoint, RowPointWriter};
@@ -256,10 +257,11 @@ impl<'a> Writer<'a> {
     fn each_row(&mut self, metric: OtlpMetric, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let Some(rows) = self.rows else { return Ok(()) };
         let mut room = [0; MAX_WORDS];
-        while let Some((series, outcome)) = self.at.row() {
+        while let Some(row) = self.at.row() {
+            let PointRow { series, outcome, kind } = row;
             let entry = self.registry.entry(series);
             if entry.is_published() {
-                let half = rows.half(metric, self.registry, series, outcome, &mut room);
+                let half = rows.half(metric, self.registry, row, &mut room);
                 let count = half.count;
                 if count != 0 {
                     if self.is_full() {
@@ -267,7 +269,7 @@ impl<'a> Writer<'a> {
                     }
                     let exemplars = rows.exemplars && matches!(metric, OtlpMetric::Latency | OtlpMetric::Duration);
                     let exemplars = exemplars.then_some((self.registry, series));
-                    let point = RowPoint { outcome, attributes: entry.labels::<OtlpAttributes>(), exemplars };
+                    let point = RowPoint { outcome, kind, attributes: entry.labels::<OtlpAttributes>(), exemplars };
                     rows.writer.put(metric, &rows.bounds, half, point, back)?;
                     self.written += 1;
                     self.at.requests += if metric == OtlpMetric::Requests { count } else { 0 };
@@ -373,8 +375,7 @@ impl<'a> RowSource<'a> {
         &self,
         metric: OtlpMetric,
         registry: Registry<'_>,
-        series: Series,
-        outcome: Outcome,
+        PointRow { series, outcome, kind }: PointRow,
         room: &'r mut [u64; MAX_WORDS],
     ) -> Half<'r>
     where
@@ -382,12 +383,21 @@ impl<'a> RowSource<'a> {
     {
         let row = match self.interval {
             Some(interval) => interval.row(series, outcome),
+            // A whole row for each kind would be read in vain.
+            None if kind.is_some() => {
+                let failures = registry.shard_cells().failures(series).unwrap_or_default();
+                let of_kind = kind.and_then(|kind| failures.get(kind.index()).copied());
+                return Half::of_count(of_kind.unwrap_or_default());
+            }
             None => self.shape.read_into(registry, series, outcome, room),
         };
         match metric {
             OtlpMetric::Size => self.shape.sizes(row),
             OtlpMetric::Latency | OtlpMetric::Duration => self.shape.latencies(row),
-            OtlpMetric::Requests => self.shape.counted(row),
+            OtlpMetric::Requests => Half::of_count(match kind {
+                Some(kind) => self.shape.failures_of(row, kind),
+                None => self.shape.requests(row),
+            }),
         }
     }
 }

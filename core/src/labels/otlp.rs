@@ -6,6 +6,7 @@ use heapless::Vec;
 
 use super::{CacheLineEdge, LabelFormat};
 use crate::atomics::{AtomicU64, Ordering::Relaxed, words};
+use crate::request::error_kind::ErrorKind;
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::{LABEL_BYTES, LABELS};
 use crate::request::sample::Outcome;
@@ -195,6 +196,16 @@ fn load(words: &[AtomicU64], room: &mut [u8]) {
     for (chunk, word) in room.as_chunks_mut::<8>().0.iter_mut().zip(words) {
         *chunk = word.load(Relaxed).to_le_bytes();
     }
+}
+
+/// Writes the attribute for the kind of a failure, of a number's point. The conventions keep `_OTHER` for what has no class of
+/// its own (OpenTelemetry semantic conventions, "Error attributes").
+pub(crate) fn put_error(kind: ErrorKind, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+    let value = match kind {
+        ErrorKind::Other => ERROR.1,
+        kind => kind.as_str(),
+    };
+    put_attribute(back, NUMBER_ATTRIBUTES, ERROR.0, value)
 }
 
 /// The attribute `outcome` as field `NUMBER`.

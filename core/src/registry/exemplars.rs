@@ -51,7 +51,7 @@ impl Registry<'_> {
         if self.parts.control.traced.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let words = self.parts.exemplars.get(series.index())?;
+        let words = self.parts.seldom.exemplars().get(series.index())?;
         let [sequence, words @ ..] = slot(words, outcome, bucket)?;
         let exemplar = Exemplar::from_words(read(sequence, words)?);
         let is_inside = is_inside(&self.bounds(), bucket, exemplar.latency_ns);
@@ -67,7 +67,7 @@ impl Registry<'_> {
     /// Keeps an exemplar of a bucket, unless another thread is writing its slot. The handle of another registry stands
     /// for the overflow series, as when a request is counted.
     pub(crate) fn keep_exemplar(self, series: Series, outcome: Outcome, bucket: usize, exemplar: Exemplar) {
-        let (traced, exemplars) = (&self.parts.control.traced, self.parts.exemplars);
+        let (traced, exemplars) = (&self.parts.control.traced, self.parts.seldom.exemplars());
         // Relaxed, twice: readers need only the flag itself. The sequence of a slot publishes its words.
         if traced.load(Ordering::Relaxed) == 0 {
             traced.store(1, Ordering::Relaxed);

@@ -1,10 +1,14 @@
 //! What storage is made of: the words that each shard and the registry have once, and the slices that a registry works
 //! on.
 
+use core::panic::RefUnwindSafe;
+
 use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, each, fence, zeros};
 use crate::counts::bounds::{BUCKETS, BoundsWords};
 use crate::counts::cells::Cells;
+use crate::counts::kinds::KindCells;
 use crate::counts::lane_map::{LaneMapWords, Slots};
+use crate::registry::decided_once::DecidedOnce;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::exporter::Exporter;
@@ -12,7 +16,6 @@ use crate::registry::first_folded::FirstFolded;
 use crate::registry::gauges::{GAUGES, GaugeWords};
 use crate::registry::ledger::Ledger;
 use crate::registry::ring::{SharedSlot, Slot};
-use crate::registry::status::StatusWord;
 
 /// Most recorders with shards of their own. The number of a recorder goes into the lowest bits of a timestamp, at most
 /// ten.
@@ -71,7 +74,8 @@ pub(crate) struct Control {
     /// Whether the lanes' map has been written; see there.
     pub(crate) lane_map: AtomicU64,
     pub(crate) classic_ends: [AtomicU64; BUCKETS],
-    pub(crate) status: StatusWord,
+    pub(crate) status: DecidedOnce,
+    pub(crate) errors: DecidedOnce,
     pub(crate) first_folded: FirstFolded,
     pub(crate) gauges: [GaugeWords; GAUGES],
     pub(crate) ledgers: [Ledger; Exporter::ALL.len()],
@@ -98,7 +102,8 @@ impl Control {
                 bounds: BoundsWords::new(),
                 lane_map: AtomicU64::new(0),
                 classic_ends: zeros(),
-                status: StatusWord::new(),
+                status: DecidedOnce::new(),
+                errors: DecidedOnce::new(),
                 first_folded: FirstFolded::new(),
                 gauges: each!(GaugeWords::new(); GAUGES),
                 ledgers: each!(Ledger::new(); Exporter::ALL.len()),
@@ -135,6 +140,18 @@ pub(crate) fn before_ready(ready: &AtomicU64, make: impl FnOnce()) {
     }
 }
 
+/// What is not touched by most requests nor by most readers. Apart, and asked for by a call, because a registry's handle is
+/// copied often: a handle of more than 256 bytes costs each line of a page eight instructions.
+pub(crate) trait SeldomUsed: Sync + RefUnwindSafe {
+    /// The exemplars, series after series.
+    fn exemplars(&self) -> &[ExemplarWords];
+
+    /// Failures by kind; none are counted unless the label `error_type` is on.
+    fn kinds(&self) -> KindCells<'_>;
+}
+
+const _: () = assert!(size_of::<Parts<'_>>() <= 256 || cfg!(loom), "see above");
+
 /// Storage without its const parameters: what a registry's handle is made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'a> {
@@ -145,8 +162,8 @@ pub(crate) struct Parts<'a> {
     /// The first of these, so that whoever asks for one that is not there needs no second look.
     pub(crate) overflow: Entry<'a>,
     pub(crate) shards: &'a [ShardWords],
-    pub(crate) exemplars: &'a [ExemplarWords],
     pub(crate) cells: Cells<'a>,
+    pub(crate) seldom: &'a (dyn SeldomUsed + 'a),
     /// The words of the lanes' map.
     pub(crate) slots: Slots<'a>,
     pub(crate) lane_edges: &'a [AtomicU64],

@@ -6,8 +6,8 @@ use core::fmt;
 
 use heapless::{String, Vec};
 
-use crate::atomics::{AtomicU64, Ordering, const_unless_loom};
 use crate::registry::Registry;
+use crate::registry::decided_once::DecidedOnce;
 use crate::request::key::Key;
 use crate::request::label::{
     LABEL_BLOCK, LABEL_BYTES_BESIDE_STATUS, LABELS_BESIDE_STATUS, STATUS, STATUS_BYTES, labels_of,
@@ -71,13 +71,13 @@ impl<'a> Registry<'a> {
     /// [`StatusLabelInUse`] after the first recorder or the first series with labels, unless the label is already set
     /// to `label`.
     pub fn set_status_label(self, label: StatusLabel) -> Result<(), StatusLabelInUse> {
-        self.parts.control.status.set(label)
+        set(&self.parts.control.status, label)
     }
 
     /// What the label `status` shows; `None` if it is off. After this call it can no longer be set.
     #[must_use]
     pub fn status_label(self) -> Option<StatusLabel> {
-        self.parts.control.status.get()
+        setting_of(&self.parts.control.status)
     }
 
     /// The series in which a request of `series` with this `status` counts, interned now if it is new. If the label
@@ -102,46 +102,23 @@ impl<'a> Registry<'a> {
     }
 }
 
-/// The setting of a registry. It is decided once: by the first who sets it, or, as off, by the first who reads it.
-#[derive(Debug)]
-pub(crate) struct StatusWord(AtomicU64);
+const CLASS: u64 = DecidedOnce::OFF + 1;
+const CODE: u64 = DecidedOnce::OFF + 2;
 
-const OPEN: u64 = 0;
-const OFF: u64 = 1;
-const CLASS: u64 = 2;
-const CODE: u64 = 3;
-
-impl StatusWord {
-    const_unless_loom! {
-        pub(crate) fn new() -> Self {
-            Self(AtomicU64::new(OPEN))
-        }
+fn setting_of(word: &DecidedOnce) -> Option<StatusLabel> {
+    match word.get() {
+        CLASS => Some(StatusLabel::Class),
+        CODE => Some(StatusLabel::Code),
+        _ => None,
     }
+}
 
-    pub(crate) fn get(&self) -> Option<StatusLabel> {
-        match self.settle(OFF) {
-            CLASS => Some(StatusLabel::Class),
-            CODE => Some(StatusLabel::Code),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn set(&self, label: StatusLabel) -> Result<(), StatusLabelInUse> {
-        let wanted = match label {
-            StatusLabel::Class => CLASS,
-            StatusLabel::Code => CODE,
-        };
-        if self.settle(wanted) == wanted { Ok(()) } else { Err(StatusLabelInUse) }
-    }
-
-    /// The setting. It becomes `wanted` if none was decided before.
-    fn settle(&self, wanted: u64) -> u64 {
-        // Relaxed: only this word matters; it publishes no other.
-        match self.0.compare_exchange(OPEN, wanted, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => wanted,
-            Err(settled) => settled,
-        }
-    }
+fn set(word: &DecidedOnce, label: StatusLabel) -> Result<(), StatusLabelInUse> {
+    let wanted = match label {
+        StatusLabel::Class => CLASS,
+        StatusLabel::Code => CODE,
+    };
+    if word.settle(wanted) == wanted { Ok(()) } else { Err(StatusLabelInUse) }
 }
 
 /// A value of the label: a status, the first status of a class, or [`NONE`](Self::NONE) or [`OTHER`](Self::OTHER).
@@ -226,10 +203,11 @@ mod tests {
 
     #[test]
     fn the_first_who_sets_or_reads_the_label_decides_it() {
-        let word = StatusWord::new();
-        assert_eq!((word.set(StatusLabel::Code), word.get()), (Ok(()), Some(StatusLabel::Code)));
-        assert_eq!((word.set(StatusLabel::Code), word.set(StatusLabel::Class)), (Ok(()), Err(StatusLabelInUse)));
-        let word = StatusWord::new();
-        assert_eq!((word.get(), word.set(StatusLabel::Class)), (None, Err(StatusLabelInUse)));
+        let (class, code) = (StatusLabel::Class, StatusLabel::Code);
+        let word = DecidedOnce::new();
+        assert_eq!((set(&word, code), setting_of(&word)), (Ok(()), Some(code)));
+        assert_eq!((set(&word, code), set(&word, class)), (Ok(()), Err(StatusLabelInUse)));
+        let word = DecidedOnce::new();
+        assert_eq!((setting_of(&word), set(&word, class)), (None, Err(StatusLabelInUse)));
     }
 }

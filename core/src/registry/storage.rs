@@ -3,9 +3,9 @@
 //! Everything is zero at first, so that a `static` adds nothing to the size of a binary, and pages that are never
 //! touched cost no memory. Size in bytes, with `s` series (the overflow series among
 //! them), `n` shards and rings of `r` events:
-//! `s × (14,752 + 7,040 × n) + (n + 1) × 256 + r × (32 × n + 40)` and less than 80,000 more. Of the 7,040 bytes per series and
-//! shard 4,608 stay untouched until a bucket has counted 32,768 requests. Storage that is [`Classic`] has 6,304 bytes instead
-//! of 14,752, 896 instead of 7,040, and less than 22,000 more.
+//! `s × (14,816 + 7,104 × n) + (n + 1) × 256 + r × (32 × n + 40)` and less than 80,000 more. Of the 7,104 bytes per series and
+//! shard 4,608 stay untouched until a bucket has counted 32,768 requests. Storage that is [`Classic`] has 6,368 bytes instead
+//! of 14,816, 960 instead of 7,104, and less than 22,000 more.
 
 #[cfg(feature = "alloc")]
 mod aligned;
@@ -15,10 +15,11 @@ mod heap;
 mod size_error;
 
 use crate::atomics::{AtomicU64, Padded, zeros};
+use crate::counts::kinds::{KindCells, KindCounts};
 use crate::registry::Registry;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
-use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
+use crate::registry::parts::{Control, MAX_SHARDS, Parts, SeldomUsed, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
 /// Storage of fixed size for a `static`. `SERIES` includes the overflow series, so there is room for `SERIES` - 1 of
@@ -52,9 +53,11 @@ pub struct Storage<const SERIES: usize, const SHARDS: usize, const RING: usize, 
     cell_heads: Padded<[[H::Heads; SERIES]; SHARDS]>,
     lanes: Padded<[[H::Lanes; SERIES]; SHARDS]>,
     wides: Padded<[[H::Wides; SERIES]; SHARDS]>,
+    kinds: Padded<[[KindCounts; SERIES]; SHARDS]>,
     rings: Padded<[[Slot; RING]; SHARDS]>,
     spill: Padded<ShardWords>,
     spill_cells: Padded<[H::Spill; SERIES]>,
+    spill_kinds: Padded<[KindCounts; SERIES]>,
     spill_ring: Padded<[SharedSlot; RING]>,
 }
 
@@ -70,13 +73,13 @@ pub type DefaultStorage = Storage<512, 12, 65_536>;
 #[cfg(not(loom))]
 pub trait Histograms: kinds::Kind {}
 
-/// Classic buckets and exponential histograms: 7,040 bytes per series and recorder, of which only what is used becomes
+/// Classic buckets and exponential histograms: 7,104 bytes per series and recorder, of which only what is used becomes
 /// resident.
 #[cfg(not(loom))]
 #[derive(Clone, Copy, Debug)]
 pub enum Exponential {}
 
-/// Classic buckets alone: 896 bytes per series and recorder.
+/// Classic buckets alone: 960 bytes per series and recorder.
 #[cfg(not(loom))]
 #[derive(Clone, Copy, Debug)]
 pub enum Classic {}
@@ -95,15 +98,20 @@ mod kinds {
     use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
     use crate::counts::layout::CellHead;
     use core::fmt::Debug;
+    use core::panic::RefUnwindSafe;
+
+    /// What storage is made of.
+    pub trait Words: Debug + Sync + RefUnwindSafe {}
+    impl<W: Debug + Sync + RefUnwindSafe> Words for W {}
 
     /// What a storage keeps per series and shard, and once.
     pub trait Kind {
-        type Heads: Debug;
-        type Lanes: Debug;
-        type Wides: Debug;
-        type Spill: Debug;
-        type Slots: Debug;
-        type LaneWords: Debug;
+        type Heads: Words;
+        type Lanes: Words;
+        type Wides: Words;
+        type Spill: Words;
+        type Slots: Words;
+        type LaneWords: Words;
         const HEADS: Self::Heads;
         const LANES: Self::Lanes;
         const WIDES: Self::Wides;
@@ -223,9 +231,11 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             cell_heads: Padded([const { [const { H::HEADS }; SERIES] }; SHARDS]),
             lanes: Padded([const { [const { H::LANES }; SERIES] }; SHARDS]),
             wides: Padded([const { [const { H::WIDES }; SERIES] }; SHARDS]),
+            kinds: Padded([const { [const { zeros() }; SERIES] }; SHARDS]),
             rings: Padded([const { [const { zeros() }; RING] }; SHARDS]),
             spill: Padded(zeros()),
             spill_cells: Padded([const { H::SPILL }; SERIES]),
+            spill_kinds: Padded([const { zeros() }; SERIES]),
             spill_ring: Padded([const { zeros() }; RING]),
         }
     }
@@ -238,7 +248,6 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             heads: &self.heads.0,
             entries: &self.entries.0,
             overflow: Entry { head: &self.heads.0[0], words: &self.entries.0[0] },
-            exemplars: &self.exemplars.0,
             shards: &self.shards.0,
             cells: H::cells(
                 self.cell_heads.0.as_flattened(),
@@ -246,6 +255,7 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
                 self.wides.0.as_flattened(),
                 &self.spill_cells.0,
             ),
+            seldom: self,
             slots: H::slots(&self.slots.0),
             lane_edges: H::lane_words(&self.lane_edges.0),
             lane_buckets: H::lane_words(&self.lane_buckets.0),
@@ -253,6 +263,19 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             spill: &self.spill.0,
             spill_ring: &self.spill_ring.0,
         })
+    }
+}
+
+#[cfg(not(loom))]
+impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms> SeldomUsed
+    for Storage<SERIES, SHARDS, RING, H>
+{
+    fn exemplars(&self) -> &[ExemplarWords] {
+        &self.exemplars.0
+    }
+
+    fn kinds(&self) -> KindCells<'_> {
+        KindCells { own: self.kinds.0.as_flattened(), spill: &self.spill_kinds.0 }
     }
 }
 

@@ -18,6 +18,8 @@ pub const ONE_LABEL_BYTES: usize = 199;
 pub(crate) const LABEL_BLOCK: usize = LABEL_BYTES + 2 * LABELS;
 const _: () = assert!(ONE_LABEL_BYTES < 256, "a length in the block is a byte");
 
+/// The key of the label of failures.
+pub(crate) const ERROR_TYPE: &str = "error_type";
 /// The key of the label `status`.
 pub(crate) const STATUS: &str = "status";
 /// Its longest value, `other`, in bytes.
@@ -29,10 +31,11 @@ pub(crate) const LABEL_BYTES_BESIDE_STATUS: usize = LABEL_BYTES - STATUS.len() -
 
 /// Keys that the exporters set themselves in some format, or that a backend keeps for itself. InfluxDB 3 allows no tag
 /// with the name of a field.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 13] = [
     "method",
     "name",
     "outcome",
+    ERROR_TYPE,
     "le",
     "quantile",
     STATUS,

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::cold::cold_path;
+use crate::request::error_kind::ErrorKind;
 
 /// A moment of the wall clock: nanoseconds since 1970-01-01 00:00:00 UTC, up to the year 2554.
 ///
@@ -90,6 +91,8 @@ pub struct Sample {
     pub status: u16,
     /// Whether it counts as a success.
     pub outcome: Outcome,
+    /// Why it failed, where the engine has said so; see [`error`](Self::error).
+    pub error: Option<ErrorKind>,
     /// When the request was completed. Only InfluxDB shows it. Zero means that the engine has no time at hand: the shell
     /// then takes the time at which it sees the event, a few milliseconds later.
     pub completed_at: Timestamp,
@@ -129,7 +132,7 @@ impl Sample {
     #[inline]
     #[must_use]
     pub const fn new(outcome: Outcome, latency: Duration) -> Self {
-        Self { latency, response_bytes: 0, status: 0, outcome, completed_at: Timestamp(0) }
+        Self { latency, response_bytes: 0, status: 0, outcome, error: None, completed_at: Timestamp(0) }
     }
 
     /// With this size of the response in bytes.
@@ -145,6 +148,17 @@ impl Sample {
     #[must_use]
     pub const fn status(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    /// A failure of this kind, whatever it was before. A failure of which nobody says the kind is [`ErrorKind::Status`] where
+    /// its status is 400 or more, and [`ErrorKind::Other`] where it is not. Shown while the registry's label is on; see
+    /// [`Registry::set_error_label`](crate::Registry::set_error_label).
+    #[inline]
+    #[must_use]
+    pub const fn error(mut self, kind: ErrorKind) -> Self {
+        self.outcome = Outcome::Failure;
+        self.error = Some(kind);
         self
     }
 
@@ -198,8 +212,14 @@ mod tests {
             (Sample::new(Outcome::Failure, LATENCY), 0, Outcome::Failure),
         ] {
             let completed_at = Timestamp::from_unix_nanos(5);
-            let expected = Sample { latency: LATENCY, response_bytes: 9, status, outcome, completed_at };
+            let expected = Sample { latency: LATENCY, response_bytes: 9, status, outcome, error: None, completed_at };
             assert_eq!(sample.response_bytes(9).completed_at(completed_at), expected);
         }
+    }
+
+    #[test]
+    fn a_request_with_a_kind_of_failure_is_a_failure() {
+        let sample = Sample::ok(Duration::ZERO).status(200).error(ErrorKind::Reset);
+        assert_eq!((sample.outcome, sample.error, sample.status), (Outcome::Failure, Some(ErrorKind::Reset), 200));
     }
 }

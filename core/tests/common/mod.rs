@@ -42,10 +42,11 @@ pub(crate) fn edge_recording() -> Recording {
     let (latencies, sizes) = (samples::latencies(), samples::sizes());
     let pairs = latencies.iter().cycle().zip(sizes.iter().cycle()).take(latencies.len() * sizes.len());
     let sample = |(number, (latency, size)): (usize, (&u64, &u64))| {
-        Sample::new(Outcome::ALL[number % 3 % 2], Duration::from_nanos(*latency))
+        let sample = Sample::new(Outcome::ALL[number % 3 % 2], Duration::from_nanos(*latency))
             .status(number as u16)
             .response_bytes(*size)
-            .completed_at(Timestamp::from_unix_nanos(1_700_000_000_000_000_000))
+            .completed_at(Timestamp::from_unix_nanos(1_700_000_000_000_000_000));
+        samples::with_error(sample, number as u64)
     };
     vec![(Spelling::new("GET", "/edge"), pairs.enumerate().map(sample).collect())]
 }
@@ -67,10 +68,11 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     let size = prop_oneof![select(samples::sizes()), 0..10_000_000u64, any::<u64>()];
     let time = 1_700_000_000_000_000_000..1_700_000_000_000_001_000u64;
     (latency, size, any::<u16>(), any::<bool>(), time).prop_map(|(latency, response_bytes, status, failed, time)| {
-        Sample::new(Outcome::ALL[usize::from(failed)], Duration::from_nanos(latency))
+        let sample = Sample::new(Outcome::ALL[usize::from(failed)], Duration::from_nanos(latency))
             .status(status)
             .response_bytes(response_bytes)
-            .completed_at(Timestamp::from_unix_nanos(time))
+            .completed_at(Timestamp::from_unix_nanos(time));
+        samples::with_error(sample, latency ^ time)
     })
 }
 

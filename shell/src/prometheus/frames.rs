@@ -3,9 +3,11 @@
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
+use loaddensity_metrics_core::Registry;
+use loaddensity_metrics_core::prometheus::{ExpositionFormat, Families, MAX_LINE, Page, ScrapeOptions};
 
 use super::FRAME;
+use super::permits::Permit;
 use super::protobuf::ProtobufPage;
 
 const _: () = assert!(FRAME >= MAX_LINE);
@@ -25,6 +27,26 @@ pub(super) enum PageSource {
     Page(Box<Page<'static>>),
     /// Protobuf.
     Families(Box<ProtobufPage>),
+}
+
+impl PageSource {
+    /// The page of `registry` in `format`. A permit is for protobuf, where others may want pages at the same time.
+    pub(super) fn new(
+        registry: Registry<'static>,
+        format: ExpositionFormat,
+        options: ScrapeOptions,
+        permit: Option<Permit>,
+    ) -> Self {
+        let page = match format {
+            ExpositionFormat::Protobuf => {
+                let families = Families::new(registry).with_options(options);
+                return Self::Families(Box::new(ProtobufPage::new(families, registry.recorders_read(), permit)));
+            }
+            ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics => Page::open_metrics(registry),
+            ExpositionFormat::Text => Page::new(registry),
+        };
+        Self::Page(Box::new(page.with_options(options)))
+    }
 }
 
 impl Frames {

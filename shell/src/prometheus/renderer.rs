@@ -3,17 +3,16 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use loaddensity_metrics_core::Registry;
 use loaddensity_metrics_core::export::in_a_turn;
-use loaddensity_metrics_core::prometheus::{ExpositionFormat, Families, MAX_LINE, MAX_METRIC, Page, ScrapeOptions};
+use loaddensity_metrics_core::prometheus::{ExpositionFormat, ScrapeOptions};
 
 use super::body::PLAIN_FRAMES;
 use super::frames::{Frames, PageSource};
-use super::protobuf::ProtobufPage;
 use crate::clock;
 use crate::config::PrometheusConfig;
 use crate::error::StartError;
@@ -61,34 +60,26 @@ impl PageRenderer {
 
     /// Appends the page as it is now to `page`: some 3 KB for each series.
     pub fn render(&self, format: ExpositionFormat, page: &mut Vec<u8>) {
-        match self.text(format) {
-            Some(text) => append_text(text, page),
-            None => append_protobuf(Families::new(self.registry).with_options(self.options()), page),
+        let (mut frames, cx) = (self.frames(format), Context::from_waker(Waker::noop()));
+        loop {
+            match frames.poll_next(&cx) {
+                Poll::Ready(Some(bytes)) => page.extend_from_slice(&bytes),
+                Poll::Ready(None) => return,
+                // It lets others have their turn, and goes on at once.
+                Poll::Pending => {}
+            }
         }
     }
 
     /// The page as a body that is made while it is read, in constant memory; in protobuf, in the memory of the largest family.
     #[must_use]
     pub fn body(&self, format: ExpositionFormat) -> RenderedPage {
-        let recorders = self.registry.recorders_read();
-        let source = match self.text(format) {
-            Some(text) => PageSource::Page(Box::new(text)),
-            None => {
-                let families = Families::new(self.registry).with_options(self.options());
-                PageSource::Families(Box::new(ProtobufPage::new(families, recorders, None)))
-            }
-        };
-        RenderedPage { frames: Some(Frames::new(source, in_a_turn(PLAIN_FRAMES, recorders))) }
+        RenderedPage { frames: Some(self.frames(format)) }
     }
 
-    /// The page, unless it is in protobuf.
-    fn text(&self, format: ExpositionFormat) -> Option<Page<'static>> {
-        let page = match format {
-            ExpositionFormat::Protobuf => return None,
-            ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics => Page::open_metrics(self.registry),
-            ExpositionFormat::Text => Page::new(self.registry),
-        };
-        Some(page.with_options(self.options()))
+    fn frames(&self, format: ExpositionFormat) -> Frames {
+        let source = PageSource::new(self.registry, format, self.options(), None);
+        Frames::new(source, in_a_turn(PLAIN_FRAMES, self.registry.recorders_read()))
     }
 
     fn options(&self) -> ScrapeOptions {
@@ -115,7 +106,7 @@ impl Body for RenderedPage {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
-        let next = std::task::ready!(frames.poll_next(cx));
+        let next = ready!(frames.poll_next(cx));
         if next.is_none() {
             self.frames = None;
         }
@@ -133,38 +124,12 @@ impl fmt::Debug for RenderedPage {
     }
 }
 
-fn append_text(mut text: Page<'static>, page: &mut Vec<u8>) {
-    // Many lines at a time, and any line.
-    let mut lines = vec![0; 8 * MAX_LINE];
-    loop {
-        // The room holds any line, so this cannot fail; if it ever did, the page would end here.
-        let bytes = text.fill(&mut lines).unwrap_or_default();
-        if bytes == 0 {
-            return;
-        }
-        page.extend_from_slice(&lines[..bytes]);
-    }
-}
-
-fn append_protobuf(mut families: Families<'static>, page: &mut Vec<u8>) {
-    let (mut room, mut metrics) = (vec![0; MAX_METRIC], Vec::new());
-    while !families.is_complete() {
-        metrics.clear();
-        // The room holds any metric and any head, so neither can fail.
-        while let Ok(Some(metric)) = families.next_metric(&mut room) {
-            metrics.extend_from_slice(metric);
-        }
-        let head = families.finish_family(metrics.len(), &mut room).unwrap_or_default();
-        page.extend_from_slice(head);
-        page.extend_from_slice(&metrics);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use futures_lite::future::{block_on, poll_fn};
+    use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, MAX_METRIC, Page};
     use loaddensity_metrics_core::{Sample, Storage};
 
     use super::*;
@@ -189,6 +154,29 @@ mod tests {
         whole
     }
 
+    /// What the core writes, whole.
+    fn page_of(registry: Registry<'static>, options: ScrapeOptions, format: ExpositionFormat) -> Vec<u8> {
+        let mut whole = Vec::new();
+        if format == ExpositionFormat::Protobuf {
+            let mut families = Families::new(registry).with_options(options);
+            while !families.is_complete() {
+                let (mut room, mut metrics) = ([0; MAX_METRIC], Vec::new());
+                while let Some(metric) = families.next_metric(&mut room).expect("room for any metric") {
+                    metrics.extend_from_slice(metric);
+                }
+                whole.extend_from_slice(families.finish_family(metrics.len(), &mut room).expect("room for a head"));
+                whole.extend(metrics);
+            }
+            return whole;
+        }
+        let page = if format == ExpositionFormat::Text { Page::new(registry) } else { Page::open_metrics(registry) };
+        let (mut page, mut room) = (page.with_options(options), [0; MAX_LINE]);
+        while let Some(bytes) = page.fill(&mut room).ok().filter(|bytes| *bytes != 0) {
+            whole.extend_from_slice(&room[..bytes]);
+        }
+        whole
+    }
+
     #[test]
     fn a_body_is_the_page_that_is_rendered_in_every_format() {
         static STORAGE: Storage<200, 1, 2> = Storage::new();
@@ -204,6 +192,7 @@ mod tests {
         for format in FORMATS {
             let mut rendered = b"kept".to_vec();
             renderer.render(format, &mut rendered);
+            assert_eq!(&rendered[4..], page_of(settings.registry, renderer.options(), format), "{format:?}");
             assert_eq!(&rendered[4..], read(renderer.body(format)), "{format:?}");
             for part in [&b"region"[..], b"nightly-7", b"/items/149"] {
                 assert!(rendered.windows(part.len()).any(|window| window == part), "{format:?}");

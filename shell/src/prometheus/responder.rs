@@ -9,9 +9,7 @@ use hyper::header::{
     WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use loaddensity_metrics_core::prometheus::{
-    ExpositionFormat, Families, Negotiated, Page, ScrapeOptions, TARGET_LABELS, TargetLabels,
-};
+use loaddensity_metrics_core::prometheus::{Negotiated, ScrapeOptions, TARGET_LABELS, TargetLabels};
 use loaddensity_metrics_core::{Exporter, Registry};
 
 use super::access::Authenticator;
@@ -20,8 +18,8 @@ use super::compression::Compressors;
 use super::delivery::Delivered;
 use super::frames::PageSource;
 use super::host_field::has_right_host;
-use super::permits::{Permit, Permits};
-use super::protobuf::{PROTOBUF_PAGES, ProtobufPage};
+use super::permits::Permits;
+use super::protobuf::PROTOBUF_PAGES;
 use crate::config::{HEALTH_PATH, PrometheusConfig};
 
 /// The path of the index, which has a link to the page.
@@ -142,7 +140,7 @@ impl PageResponder {
         // Who finds no permit gets a dialect that needs none.
         let permit = self.permits.take();
         let negotiated = Negotiated::from_accept(&accept, permit.is_some());
-        let source = self.source(negotiated.format, permit);
+        let source = PageSource::new(self.registry, negotiated.format, self.options.clone(), permit);
         let compressor = self.compressors.take(request.headers());
         let coding = compressor.as_ref().map(|_| (CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         let vary = if self.compressors.is_on() { "accept, accept-encoding" } else { "accept" };
@@ -153,26 +151,6 @@ impl PageResponder {
         headers.insert(VARY, HeaderValue::from_static(vary));
         headers.extend(coding);
         response
-    }
-
-    /// The page in `format`; in text where protobuf finds no `permit`.
-    fn source(&self, format: ExpositionFormat, permit: Option<Permit>) -> PageSource {
-        let options = self.options.clone();
-        let page = match (format, permit) {
-            (ExpositionFormat::Protobuf, Some(permit)) => {
-                let families = Families::new(self.registry).with_options(options);
-                return PageSource::Families(Box::new(ProtobufPage::new(
-                    families,
-                    self.registry.recorders_read(),
-                    Some(permit),
-                )));
-            }
-            (ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics, _) => {
-                Page::open_metrics(self.registry)
-            }
-            (ExpositionFormat::Text | ExpositionFormat::Protobuf, _) => Page::new(self.registry),
-        };
-        PageSource::Page(Box::new(page.with_options(options)))
     }
 }
 

@@ -28,6 +28,7 @@ mod place {
     pub(super) const STATUS_CODE: u32 = 8;
     pub(super) const PRECISION: u32 = 10;
     pub(super) const HTTP_CLIENT_DURATION: u32 = 12;
+    pub(super) const ERROR_LABEL: u32 = 13;
 }
 
 impl Choice {
@@ -60,6 +61,7 @@ impl Choice {
             | flag(options.otlp.min_max, place::MIN_MAX)
             | flag(options.otlp.http_client_duration, place::HTTP_CLIENT_DURATION)
             | flag(options.is_delta, place::DELTA)
+            | flag(options.error_label, place::ERROR_LABEL)
             | position(STATUS_CODES.iter().position(|code| *code == options.status_code)) << place::STATUS_CODE
             | position(Precision::ALL.iter().position(|one| *one == options.precision)) << place::PRECISION;
         for (at, length) in (0..).step_by(4).zip(&mut lengths) {
@@ -74,11 +76,22 @@ impl Choice {
         self.bits == 0
     }
 
+    /// Switches the label `error_type` on, if that is chosen: before exporters begin. A second time changes nothing.
+    ///
+    /// # Panics
+    /// If the registry is in use.
+    pub fn set_error_label(&self, registry: Registry<'_>) {
+        if self.is_on(place::ERROR_LABEL) {
+            registry.set_error_label().expect("nobody has counted yet");
+        }
+    }
+
     /// Sets on a new registry what is chosen for it.
     ///
     /// # Panics
     /// If the registry is in use.
     pub fn prepare(&self, registry: Registry<'_>, model: &mut Model) {
+        self.set_error_label(registry);
         let label = [None, Some(StatusLabel::Class), Some(StatusLabel::Code), None];
         if let Some(label) = label[self.bits_at(place::STATUS_LABEL, 2)] {
             registry.set_status_label(label).expect("nobody has counted yet");

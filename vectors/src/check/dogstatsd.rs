@@ -55,6 +55,7 @@ fn per_request(
     dress: impl for<'a> Fn(MessageEncoder<'a>) -> MessageEncoder<'a>,
 ) {
     let storage = Box::new(SmallStorage::<Classic>::new());
+    program.0.choice().set_error_label(storage.registry());
     let encoder = dress(plain(storage.registry()));
     let (model, datagrams) = events(program, storage.registry(), Exporter::Statsd, &encoder);
     judge::dogstatsd::messages(&model, dialect, datagrams.iter().map(Vec::as_slice));
@@ -70,6 +71,7 @@ fn per_interval(
 ) {
     let storage = Box::new(SmallStorage::<Classic>::new());
     let registry = storage.registry();
+    program.choice().set_error_label(registry);
     let encoder = dressed(plain(registry), dialect, value).with_newlines();
     let mut pump = registry.pump().expect("the pump of a new registry is free");
     let mut sink = Sink::new(vec![Event::default(); 64], pump.attach(Exporter::Statsd));

@@ -137,9 +137,12 @@ impl<'d> Program<'d> {
         let latency = Duration::from_nanos(self.input.number(&samples::latencies()));
         let response_bytes = self.input.number(&samples::sizes());
         let status = self.input.short();
-        let outcome = Outcome::ALL[usize::from(self.input.byte() % 2)];
+        let last = usize::from(self.input.byte());
+        let outcome = Outcome::ALL[last % 2];
         let completed_at = Timestamp::from_unix_nanos(self.clock);
-        Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at)
+        let sample =
+            Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at);
+        samples::with_error(sample, last as u64 / 2)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The registry under recorders that come and go: bytes are a schedule, and a naive model counts beside it.
 //!
-//! The first byte chooses the kind of histograms. Then come instructions, a byte each (modulo 8) with its operands: claim a
+//! The first byte chooses the kind of histograms, and whether failures are counted by kind. Then come instructions, a byte each (modulo 8) with its operands: claim a
 //! recorder (0), give one back (1), intern a series of few methods, names and labels (2, 3), record a sample by its handle (4,
 //! 5) or by its method and name (6), or run what follows on two threads, a half each (7). There is one shard, so that all but
 //! one recorder share the spill shard, and room for five series, so that others are folded into the overflow series.
 
 use loaddensity_metrics_core::{
-    Classic, Exponential, Histograms, Outcome, Recorder, Registry, Sample, Series, Storage,
+    Classic, ErrorKind, Exponential, Histograms, Outcome, Recorder, Registry, Sample, Series, Storage,
 };
 use std::collections::BTreeSet;
 use std::thread;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::program::ProgramBytes;
 use crate::contract::Spelling;
-use crate::model::{Model, ModelSeries, separate};
+use crate::model::{KIND_TEXTS, Model, ModelSeries, kind_text, separate};
 use crate::samples;
 
 const SERIES: usize = 6;
@@ -28,14 +28,17 @@ const MOST_INSTRUCTIONS: usize = 400;
 pub fn registry(data: &[u8]) {
     let (choice, rest) = data.split_first().map_or((0, data), |(first, rest)| (*first, rest));
     match choice % 2 {
-        0 => in_storage::<Classic>(rest),
-        _ => in_storage::<Exponential>(rest),
+        0 => in_storage::<Classic>(rest, choice / 2 % 2 == 1),
+        _ => in_storage::<Exponential>(rest, choice / 2 % 2 == 1),
     }
 }
 
-fn in_storage<H: Histograms>(data: &[u8]) {
+fn in_storage<H: Histograms>(data: &[u8], tells_kinds: bool) {
     let storage = Box::new(Storage::<SERIES, 1, 2, H>::new());
     let registry = storage.registry();
+    if tells_kinds {
+        registry.set_error_label().expect("nobody has counted yet");
+    }
     let mut bytes = ProgramBytes(data);
     let mut alone = RecorderSchedule { is_alone: true, ..RecorderSchedule::new(registry) };
     alone.run(&mut bytes);
@@ -63,6 +66,11 @@ fn is_counted(registry: Registry<'_>, model: &Model) {
 
 fn is_counted_in(registry: Registry<'_>, series: Series, known: &ModelSeries) {
     let totals = registry.series_totals(series);
+    for (kind, text) in ErrorKind::ALL.into_iter().zip(KIND_TEXTS) {
+        let expected = known.samples.iter().filter(|sample| kind_text(sample) == Some(text)).count() as u64;
+        let expected = if registry.has_error_label() { expected } else { 0 };
+        assert_eq!(totals.failures_of(kind), expected, "{text} of {known:?}");
+    }
     for outcome in Outcome::ALL {
         let (of, at) = (known.of(Some(outcome)), outcome as usize);
         let (latencies, sizes) = (&totals.latencies[at], &totals.sizes[at]);
@@ -197,7 +205,8 @@ fn spelling(bytes: &mut ProgramBytes<'_>) -> Spelling {
 }
 
 fn sample(bytes: &mut ProgramBytes<'_>) -> Sample {
-    let outcome = Outcome::ALL[usize::from(bytes.byte() % 2)];
+    let first = bytes.byte();
     let latency = Duration::from_nanos(bytes.number(&samples::latencies()));
-    Sample::new(outcome, latency).response_bytes(bytes.number(&samples::sizes()))
+    let sample = Sample::new(Outcome::ALL[usize::from(first % 2)], latency);
+    samples::with_error(sample.response_bytes(bytes.number(&samples::sizes())), u64::from(first / 2))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use loaddensity_metrics_core::Sample;
+use loaddensity_metrics_core::{ErrorKind, Sample};
 
 use super::choice::Choice;
 use crate::contract::Spelling;
@@ -67,7 +67,8 @@ fn record(series: usize, sample: &Sample, is_traced: bool) -> Vec<u8> {
     bytes.extend(number(u64::try_from(sample.latency.as_nanos()).unwrap_or(u64::MAX)));
     bytes.extend(number(sample.response_bytes));
     bytes.extend(sample.status.to_le_bytes());
-    bytes.push(sample.outcome as u8);
+    let kind = ErrorKind::ALL.iter().position(|kind| Some(*kind) == sample.error).map_or(0, |at| at + 1);
+    bytes.push(sample.outcome as u8 | (kind as u8) << 1);
     bytes
 }
 
@@ -75,7 +76,7 @@ fn record(series: usize, sample: &Sample, is_traced: bool) -> Vec<u8> {
 mod tests {
     use std::time::Duration;
 
-    use loaddensity_metrics_core::{Classic, Outcome, Storage};
+    use loaddensity_metrics_core::{Classic, ErrorKind, Outcome, Storage};
 
     use super::super::program::Program;
     use super::*;
@@ -96,7 +97,7 @@ mod tests {
         }
     }
 
-    fn facts(sample: &Sample) -> (Duration, u64, u16, Outcome) {
-        (sample.latency, sample.response_bytes, sample.status, sample.outcome)
+    fn facts(sample: &Sample) -> (Duration, u64, u16, Outcome, Option<ErrorKind>) {
+        (sample.latency, sample.response_bytes, sample.status, sample.outcome, sample.error)
     }
 }

@@ -16,6 +16,8 @@ pub struct CaseOptions {
     pub is_contract: bool,
     /// What the label `status` tells.
     pub status_label: Option<StatusLabel>,
+    /// Whether the label `error_type` is on.
+    pub error_label: bool,
     /// Bounds other than the contract's.
     pub bounds: Option<Bounds>,
     /// Constant labels and tags, and attributes of the resource, sorted by key.
@@ -85,6 +87,7 @@ impl CaseOptions {
         let options = Self {
             is_contract,
             status_label: members.one_of("status_label", [("class", StatusLabel::Class), ("code", StatusLabel::Code)]),
+            error_label: members.is_true("error_label"),
             bounds: members.take("bounds").map(bounds),
             constant: members.each("constant", |value| value.as_str().map(str::to_owned)),
             gauges: members.each("gauges", Value::as_f64),

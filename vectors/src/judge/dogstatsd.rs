@@ -3,7 +3,7 @@
 use super::same;
 use crate::contract::{Format, ShownLabels, millis, observed};
 use crate::dogstatsd::{self, MessageType, ParsedMessage};
-use crate::model::{Model, ModelSeries, bytes, nanos};
+use crate::model::{Model, ModelSeries, bytes, kind_text, nanos};
 use std::collections::BTreeMap;
 
 /// What messages have beside, or in place of, what the contract says.
@@ -107,7 +107,12 @@ impl MessageDialect {
                     text("request.latency", latency, &millis(nanos(sample))),
                     text("response.size", size, &bytes(sample).to_string()),
                 ];
-                values.extend(texts.map(|text| (tags.clone(), text)));
+                let [requests, values_of] = [&texts[..1], &texts[1..]];
+                values.extend(values_of.iter().map(|text| (tags.clone(), text.clone())));
+                let kind = kind_text(sample).filter(|_| model.tells_kinds());
+                tags.extend(kind.map(|kind| ("error_type".into(), kind.into())));
+                tags.sort();
+                values.extend(requests.iter().map(|text| (tags.clone(), text.clone())));
             }
         }
         values

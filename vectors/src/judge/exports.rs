@@ -59,9 +59,14 @@ pub fn exports_as<'b>(
         }
         let labels = point.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let outcome = point.attributes.get("outcome").cloned().unwrap_or_default();
+        // Only the counter has it, for the conventional metric has been renamed.
+        let outcome = match point.attributes.get("error.type") {
+            Some(kind) => format!("{outcome} {kind}"),
+            None => outcome,
+        };
         let DecodedPoint { metric, description, unit, extremes, value, exemplars, .. } = &point;
         let shown = format!("{metric} ({description}) {unit} {extremes:?} {value:?} {exemplars:?}");
-        (observed(labels, &["outcome"]), outcome, shown)
+        (observed(labels, &["outcome", "error.type"]), outcome, shown)
     });
     let mut expected = Vec::new();
     for known in model.shown() {
@@ -70,7 +75,16 @@ pub fn exports_as<'b>(
             let exemplars = exemplars_of(dialect, known, outcome, times.1);
             let points = if side.count() == 0 { Vec::new() } else { points_of(dialect, &side, &exemplars) };
             let key = known.spelling.shown(Format::Otlp);
-            expected.extend(points.into_iter().map(|point| (key.clone(), outcome.as_str().to_owned(), point)));
+            let points = points.into_iter().map(|point| (key.clone(), outcome.as_str().to_owned(), point));
+            expected.extend(points);
+        }
+        for (outcome, kind, count) in known.counts(model.tells_kinds()).into_iter().filter(|(.., count)| *count != 0) {
+            let kind = if kind == Some("other") { Some("_OTHER") } else { kind };
+            let value = DecodedValue::Sum(count.try_into().unwrap_or(i64::MAX));
+            let outcome =
+                kind.map_or_else(|| outcome.as_str().to_owned(), |kind| format!("{} {kind}", outcome.as_str()));
+            let point = format!("loaddensity.requests (Completed requests) 1 None {value:?} []");
+            expected.push((known.spelling.shown(Format::Otlp), outcome, point));
         }
     }
     same(expected, seen.collect());
@@ -127,10 +141,10 @@ fn exemplars_of(dialect: ExportDialect, known: &ModelSeries, outcome: Outcome, n
     shown.collect()
 }
 
+/// The points of the histograms.
 fn points_of(dialect: ExportDialect, side: &SampleSubset<'_>, exemplars: &[otlp::DecodedExemplar]) -> Vec<String> {
     let latencies: Vec<u64> = side.samples().map(nanos).collect();
     let sizes: Vec<u64> = side.samples().map(bytes).collect();
-    let requests = DecodedValue::Sum(side.count().try_into().unwrap_or(i64::MAX));
     let (latency, size) = match dialect.options.histograms {
         HistogramAggregation::Explicit => explicit(side),
         HistogramAggregation::Exponential => {
@@ -144,7 +158,6 @@ fn points_of(dialect: ExportDialect, side: &SampleSubset<'_>, exemplars: &[otlp:
         show.then_some(extremes)
     };
     let mut points = vec![
-        format!("loaddensity.requests (Completed requests) 1 None {requests:?} []"),
         format!(
             "loaddensity.request.latency (Request latency in milliseconds) ms {:?} {latency:?} {exemplars:?}",
             extremes(&latencies, 1e6)

@@ -3,7 +3,7 @@
 use super::same;
 use crate::contract::{Format, ShownLabels, millis, observed};
 use crate::influx::{self, ParsedPoint, ParsedValue};
-use crate::model::{Model, ModelSeries, bytes, nanos};
+use crate::model::{Model, ModelSeries, bytes, kind_text, nanos};
 use loaddensity_metrics_core::influxdb::{IntervalEncoder, StatusCode};
 use loaddensity_metrics_core::{Outcome, Sample};
 use std::collections::BTreeSet;
@@ -33,6 +33,9 @@ pub fn lines<'b>(model: &Model, measurement: &str, dialect: &LineDialect, bodies
         for sample in &known.samples {
             let mut tags = dialect.tags(known);
             dialect.add_request(&mut tags, sample);
+            let kind = kind_text(sample).filter(|_| model.tells_kinds());
+            tags.extend(kind.map(|kind| ("error_type".into(), kind.into())));
+            tags.sort();
             expected.push((tags, sorted(dialect.fields(sample))));
         }
     }
@@ -55,7 +58,8 @@ pub fn intervals<'b>(
     for known in known {
         let tags_of = dialect.tags(known);
         let candidates: Vec<_> = points.iter().filter(|point| tags(point) == tags_of).collect();
-        assert!(candidates.iter().any(|point| is_interval_of(point, known)), "no {known:?} in {candidates:?}");
+        let is_right = |point: &&ParsedPoint| is_interval_of(point, known, model.tells_kinds());
+        assert!(candidates.into_iter().any(|point| is_right(&point)), "no {known:?} in {points:?}");
     }
 }
 
@@ -142,7 +146,12 @@ fn sorted(mut fields: Vec<(String, ParsedValue)>) -> String {
     format!("{fields:?}")
 }
 
-fn is_interval_of(point: &ParsedPoint, known: &ModelSeries) -> bool {
+fn is_interval_of(point: &ParsedPoint, known: &ModelSeries, tells_kinds: bool) -> bool {
+    let kinds = known.counts(tells_kinds).into_iter();
+    let kinds: Vec<_> = kinds
+        .filter_map(|(_, kind, count)| Some((format!("failures_{}", kind?), count)))
+        .filter(|(_, count)| *count != 0)
+        .collect();
     let names: Vec<_> = point.fields.iter().map(|(name, _)| name.as_str()).collect();
     let latencies: Vec<u64> = known.samples.iter().map(nanos).collect();
     let failures = known.samples.iter().filter(|sample| sample.outcome == Outcome::Failure).count();
@@ -152,7 +161,10 @@ fn is_interval_of(point: &ParsedPoint, known: &ModelSeries) -> bool {
         other => panic!("{name} is {other:?}"),
     };
     let as_millis = |nanos: u64| millis(nanos).parse::<f64>().unwrap_or(f64::NAN);
-    names == IntervalEncoder::FIELDS
+    let expected: Vec<_> =
+        IntervalEncoder::FIELDS.into_iter().chain(kinds.iter().map(|(name, _)| name.as_str())).collect();
+    names == expected
+        && kinds.iter().all(|(name, count)| point.field(name) == Some(&integer(*count)))
         && point.field("requests") == Some(&ParsedValue::Integer(known.samples.len() as i64))
         && point.field("failures") == Some(&ParsedValue::Integer(failures as i64))
         && float("response_time_ms_sum") == as_millis(sum(&mut latencies.iter().copied()))

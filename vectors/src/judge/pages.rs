@@ -2,9 +2,9 @@
 
 use super::same;
 use crate::contract::{Format, LATENCY_LE, SIZE_LE, ShownLabels, millis, observed};
-use crate::model::{Model, ModelSeries, nanos};
+use crate::model::{KIND_TEXTS, Model, ModelSeries, nanos};
 use crate::{openmetrics, prometheus};
-use loaddensity_metrics_core::{DropReason, Exporter, Outcome, Sample, TraceContext};
+use loaddensity_metrics_core::{DropReason, Exporter, Sample, TraceContext};
 use std::collections::BTreeMap;
 
 mod protobuf;
@@ -156,8 +156,9 @@ fn judge(model: &Model, besides: &PageExtras<'_>, lines: &[Line<'_>], is_open: b
                 let exact = (line.label("method").unwrap_or_default(), line.label("name").unwrap_or_default());
                 assert!(exact.0.len() <= 32 && exact.1.len() <= 255, "{exact:?} is too long");
                 let part = line.label("outcome").or_else(|| line.label("le")).unwrap_or_default();
+                let part = part_of(part, line.label("error_type"));
                 let value = with_exemplar(line.text, line.exemplar.clone());
-                let key = (observed(line.labels.iter().copied(), &["outcome", "le"]), exact);
+                let key = (observed(line.labels.iter().copied(), &["outcome", "error_type", "le"]), exact);
                 series.entry(key).or_default().push((format!("{} {part}", line.name), value));
             }
             PagePart::Gauge => gauges.push((observed(line.labels.iter().copied(), &[]), line.name, number(line.text))),
@@ -168,10 +169,12 @@ fn judge(model: &Model, besides: &PageExtras<'_>, lines: &[Line<'_>], is_open: b
         }
     }
     let shown: Vec<_> = series.into_iter().map(|((key, _), lines)| (key, lines)).collect();
-    let expected = model.shown().map(|known| (besides.labels(known), page_lines(known, is_open)));
+    let expected = model.shown().map(|known| (besides.labels(known), page_lines(known, is_open, model.tells_kinds())));
     same(expected.collect(), shown);
-    // One for each outcome and each histogram.
-    assert_eq!(times, if besides.created.is_some() && is_open { 4 * model.shown().count() } else { 0 }, "times");
+    // One for each counter and each histogram.
+    let counters = if model.tells_kinds() { 1 + KIND_TEXTS.len() } else { 2 };
+    let expected = if besides.created.is_some() && is_open { (counters + 2) * model.shown().count() } else { 0 };
+    assert_eq!(times, expected, "times");
     judge_gauges(model, besides, &gauges);
     let exporters = besides.exporters.len() * PAGE_LINES_PER_EXPORTER;
     assert_eq!(status, exporters + PAGE_LINES_OF_REGISTRY, "samples about the registry and the exporters");
@@ -223,12 +226,16 @@ impl PageExtras<'_> {
 /// The samples of one series on a page, in their order: name with outcome or `le`, and the value's text.
 type SeriesSamples = Vec<(String, String)>;
 
-fn page_lines(known: &ModelSeries, is_open: bool) -> SeriesSamples {
+/// An outcome, or the bound of a bucket, and a kind of failure where one is told.
+fn part_of(part: &str, kind: Option<&str>) -> String {
+    kind.map_or_else(|| part.to_owned(), |kind| format!("{part} {kind}"))
+}
+
+fn page_lines(known: &ModelSeries, is_open: bool, tells_kinds: bool) -> SeriesSamples {
     let mut lines = Vec::new();
     let mut push = |name: String, value: String| lines.push((name, value));
-    for outcome in Outcome::ALL {
-        let count = known.of(Some(outcome)).count();
-        push(format!("loaddensity_requests_total {}", outcome.as_str()), count.to_string());
+    for (outcome, kind, count) in known.counts(tells_kinds) {
+        push(format!("loaddensity_requests_total {}", part_of(outcome.as_str(), kind)), count.to_string());
     }
     let (both, exemplars) = (known.of(None), if is_open { known.exemplars(None) } else { BTreeMap::new() });
     for (bucket, (le, count)) in LATENCY_LE.iter().zip(both.latencies_up_to()).enumerate() {

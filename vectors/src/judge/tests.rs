@@ -17,9 +17,12 @@ struct Wire {
     export: Vec<u8>,
 }
 
-fn wire() -> Wire {
+fn wire(tells_kinds: bool) -> Wire {
     let storage = Box::new(Storage::<4, 1, 16>::new());
     let registry = storage.registry();
+    if tells_kinds {
+        registry.set_error_label().expect("nobody has counted yet");
+    }
     let mut pump = registry.pump().expect("the only pump");
     pump.attach(Exporter::Influxdb);
     let (mut model, mut recorder, mut events) = (Model::new(), registry.recorder(), Vec::new());
@@ -78,48 +81,64 @@ fn line_at(bytes: &[u8], at: usize) -> (usize, &[u8]) {
 
 #[test]
 fn changed_pages() {
-    let Wire { model, page: bytes, .. } = wire();
+    [false, true].into_iter().for_each(|tells_kinds| changed_pages_of(&wire(tells_kinds)));
+}
+
+fn changed_pages_of(wire: &Wire) {
+    let Wire { model, page: bytes, .. } = wire;
     let may_differ = |at: usize| {
-        let (_, line) = line_at(&bytes, at);
+        let (_, line) = line_at(bytes, at);
         line.starts_with(b"# HELP") || line.starts_with(b"loaddensity_registry") || line.starts_with(b"# TYPE") || {
             // The account of an exporter that the judge is not told the numbers of.
             line.starts_with(b"loaddensity_exporter")
         }
     };
-    every_change_is_noticed(|bytes| page(&model, &[Exporter::Influxdb], bytes), &bytes, may_differ);
+    every_change_is_noticed(|bytes| page(model, &[Exporter::Influxdb], bytes), bytes, may_differ);
     let text = String::from_utf8(bytes.clone()).expect("UTF-8");
     for (right, wrong) in [("_total counter", "_total gauge"), ("_bytes histogram", "_bytes untyped"), ("# HELP", "#")]
     {
         let changed = text.replacen(right, wrong, 1);
-        assert!(convicts(|bytes| page(&model, &[Exporter::Influxdb], bytes), changed.as_bytes()), "{wrong}");
+        assert!(convicts(|bytes| page(model, &[Exporter::Influxdb], bytes), changed.as_bytes()), "{wrong}");
     }
-    assert!(convicts(|bytes| page(&model, &[], bytes), &bytes), "an account that nobody opened");
+    assert!(convicts(|bytes| page(model, &[], bytes), bytes), "an account that nobody opened");
 }
 
 #[test]
 fn changed_lines() {
-    let Wire { model, lines: bytes, .. } = wire();
+    [false, true].into_iter().for_each(|tells_kinds| changed_lines_of(&wire(tells_kinds)));
+}
+
+fn changed_lines_of(wire: &Wire) {
+    let Wire { model, lines: bytes, .. } = wire;
     // The time may be another by a few nanoseconds; that it is unique is judged.
     let is_time = |at: usize| {
-        let (start, line) = line_at(&bytes, at);
+        let (start, line) = line_at(bytes, at);
         at > start + line.iter().rposition(|byte| *byte == b' ').unwrap_or_default()
     };
-    every_change_is_noticed(|bytes| lines(&model, "m", [bytes]), &bytes, is_time);
+    every_change_is_noticed(|bytes| lines(model, "m", [bytes]), bytes, is_time);
     let first_missing = bytes.iter().position(|byte| *byte == b'\n').expect("several lines") + 1;
-    assert!(convicts(|bytes| lines(&model, "m", [bytes]), &bytes[first_missing..]), "a line is missing");
-    assert!(convicts(|bytes| lines(&model, "m", [bytes, &bytes[..first_missing]]), &bytes), "a line too much");
+    assert!(convicts(|bytes| lines(model, "m", [bytes]), &bytes[first_missing..]), "a line is missing");
+    assert!(convicts(|bytes| lines(model, "m", [bytes, &bytes[..first_missing]]), bytes), "a line too much");
 }
 
 #[test]
 fn changed_messages() {
-    let Wire { model, messages: bytes, .. } = wire();
-    every_change_is_noticed(|bytes| messages(&model, "p", [bytes]), &bytes, |_| false);
-    assert!(convicts(|bytes| messages(&model, "p", [bytes, b"p.requests:1|c|#method:GET"]), &bytes), "too much");
+    [false, true].into_iter().for_each(|tells_kinds| changed_messages_of(&wire(tells_kinds)));
+}
+
+fn changed_messages_of(wire: &Wire) {
+    let Wire { model, messages: bytes, .. } = wire;
+    every_change_is_noticed(|bytes| messages(model, "p", [bytes]), bytes, |_| false);
+    assert!(convicts(|bytes| messages(model, "p", [bytes, b"p.requests:1|c|#method:GET"]), bytes), "too much");
 }
 
 #[test]
 fn changed_exports() {
-    let Wire { model, export: bytes, .. } = wire();
-    every_change_is_noticed(|bytes| exports(&model, "check", (1, 2), [bytes]), &bytes, |_| false);
-    assert!(convicts(|bytes| exports(&model, "check", (1, 2), [bytes, bytes]), &bytes), "sent twice");
+    [false, true].into_iter().for_each(|tells_kinds| changed_exports_of(&wire(tells_kinds)));
+}
+
+fn changed_exports_of(wire: &Wire) {
+    let Wire { model, export: bytes, .. } = wire;
+    every_change_is_noticed(|bytes| exports(model, "check", (1, 2), [bytes]), bytes, |_| false);
+    assert!(convicts(|bytes| exports(model, "check", (1, 2), [bytes, bytes]), bytes), "sent twice");
 }

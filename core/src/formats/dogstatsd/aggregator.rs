@@ -1,14 +1,14 @@
 //! Messages per interval: what a sink holds goes out as one counter per context and interval, and with the values of
 //! many requests in a message.
 //!
-//! A context is a series with an outcome: what Datadog calls the name and tags of a metric. Official clients call this
+//! A context is a series with an outcome, and with a kind of failure while that is shown: what Datadog calls the name and tags of a metric. Official clients call this
 //! extended aggregation. Source: DataDog/datadog-go, statsd/aggregator.go.
 
 use core::fmt;
 use core::ops::Range;
 
 use super::aggregated_request::AggregatedRequest;
-use super::counters::{ContextCount, CounterPacket, Counters};
+use super::counters::{ContextCount, CounterPacket, Counters, contexts_of_series};
 use super::join::{append, end};
 use super::message_format::{Context, ITEMS, LATENCY, MessageFormat, REQUESTS};
 use crate::events::event::Event;
@@ -76,7 +76,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>> Aggregator<
         C: AsRef<[ContextCount]> + AsMut<[ContextCount]>,
     {
         let Self { registry, format, slots, count, position, counters: _ } = self;
-        let counters = counts.map(|counts| Counters::new(counts, after));
+        let counters = counts.map(|counts| Counters::new(counts, after, registry.has_error_label()));
         Aggregator { registry, format, slots, count, position, counters }
     }
 }
@@ -89,17 +89,19 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         self.slots.as_ref().len()
     }
 
-    /// Contexts that there can be: each series of the storage, the overflow series among them, with both outcomes.
+    /// Contexts that there can be: each series of the storage, the overflow series among them, with both outcomes, and its
+    /// failures of each kind while the label `error_type` is on.
     pub fn contexts(&self) -> usize {
-        2 * (self.registry.usage().series_capacity + 1)
+        contexts_of_series(self.registry.has_error_label()) * (self.registry.usage().series_capacity + 1)
     }
 
     /// Takes the first requests of `sink`, as many as there are slots, and sorts them. What it held before must be
     /// settled.
     pub fn fill<S: AsRef<[Event]> + AsMut<[Event]>>(&mut self, sink: &Sink<'_, S>) {
-        let slots = self.slots.as_mut();
+        let (slots, has_kinds) = (self.slots.as_mut(), self.registry.has_error_label());
         let events = (0..slots.len()).map_while(|position| sink.get(position));
-        self.count = slots.iter_mut().zip(events).map(|(slot, event)| *slot = AggregatedRequest::of(event)).count();
+        self.count =
+            slots.iter_mut().zip(events).map(|(slot, event)| *slot = AggregatedRequest::of(event, has_kinds)).count();
         slots[..self.count].sort_unstable_by_key(AggregatedRequest::context);
         self.position = self.first_of(0);
     }
@@ -175,7 +177,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
                 let counted = taken.iter().filter(|slot| slot.lost != Some(DropReason::TooLarge));
                 let is_held = |slot: &&AggregatedRequest| {
                     let tags = self.registry.shown_entry(slot.series).labels::<DogstatsdTags>();
-                    counters.add(slot.series, slot.outcome, tags, slot.lost.is_none())
+                    counters.add((slot.series, slot.outcome, slot.kind), tags, slot.lost.is_none())
                 };
                 let held = counted.filter(is_held).filter(|slot| slot.lost.is_none()).count();
                 sink.hold_apart(held);
@@ -207,13 +209,13 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         let Self { registry, format, counters, .. } = self;
         let counters = counters.as_mut()?;
         let mut packet = CounterPacket { bytes: 0, contexts: 0, places: counters.next()..counters.next() };
-        while let Some((series, outcome, requests)) = counters.peek() {
-            let context = Context { tags: registry.shown_entry(series).labels::<DogstatsdTags>(), outcome };
+        while let Some(((series, outcome, kind), requests)) = counters.peek() {
+            let context = Context { tags: registry.shown_entry(series).labels::<DogstatsdTags>(), outcome, kind };
             let write = |room: &mut [u8]| format.encode_counter(requests, counters.second(), context, room);
             let Ok(bytes) = append(out, packet.bytes, format.ends_with_newline, write) else { break };
             packet.bytes = bytes;
             packet.contexts += 1;
-            packet.places.end = counters.advance(series, outcome);
+            packet.places.end = counters.advance();
         }
         end(out, &mut packet.bytes, format.ends_with_newline);
         (packet.bytes != 0).then_some(packet)
@@ -299,8 +301,8 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     /// Bytes that the counter needs that is next.
     pub(crate) fn least_counters(&self) -> usize {
         let next = self.counters.as_ref().and_then(Counters::peek);
-        next.map_or(0, |(series, outcome, _)| {
-            self.longest(Context { tags: self.registry.shown_entry(series).labels::<DogstatsdTags>(), outcome })
+        next.map_or(0, |((series, outcome, kind), _)| {
+            self.longest(Context { tags: self.registry.shown_entry(series).labels::<DogstatsdTags>(), outcome, kind })
         })
     }
 
@@ -327,7 +329,8 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     /// The context of the position.
     fn context(&self) -> Context<'a> {
         let slot = self.slots.as_ref().get(self.position.start).copied().unwrap_or_default();
-        Context { tags: self.registry.shown_entry(slot.series).labels::<DogstatsdTags>(), outcome: slot.outcome }
+        let tags = self.registry.shown_entry(slot.series).labels::<DogstatsdTags>();
+        Context { tags, outcome: slot.outcome, kind: slot.kind }
     }
 
     fn lose(&mut self, slots: Range<usize>, cause: DropReason) {

@@ -15,10 +15,11 @@ use heapless::Vec;
 use crate::atomics::stored_text::StoredText;
 use crate::hash;
 use crate::labels::dogstatsd as labels;
+use crate::request::error_kind::{ErrorKind, KINDS};
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
-/// What is counted of one series and outcome: 32 bytes.
+/// What is counted of one context: 32 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ContextCount {
     /// Requests that the next counter stands for.
@@ -33,6 +34,14 @@ pub struct ContextCount {
 
 const _: () = assert!(size_of::<ContextCount>() <= 32, "the documentation says so");
 
+/// What tells counters apart.
+pub(super) type CountedContext = (Series, Outcome, Option<ErrorKind>);
+
+/// Contexts that a series may have.
+pub(super) const fn contexts_of_series(has_kinds: bool) -> usize {
+    if has_kinds { 1 + KINDS } else { Outcome::ALL.len() }
+}
+
 /// A packet of counters, to be told of by [`Aggregator::settle_counters`](super::Aggregator::settle_counters).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CounterPacket {
@@ -46,8 +55,9 @@ pub struct CounterPacket {
 /// The counts of all contexts, and when they may leave.
 #[derive(Clone, Debug)]
 pub(super) struct Counters<C> {
-    /// Two for each series: by outcome.
+    /// By outcome, or by outcome and kind, series after series.
     counts: C,
+    has_kinds: bool,
     /// How far the wall clock was ahead of the other at most, in nanoseconds.
     ahead: u64,
     /// The second of those that leave or have left last.
@@ -58,20 +68,19 @@ pub(super) struct Counters<C> {
 
 impl<C: AsRef<[ContextCount]> + AsMut<[ContextCount]>> Counters<C> {
     /// None that may leave before `after` seconds have passed since the Unix epoch.
-    pub(super) fn new(counts: C, after: u64) -> Self {
+    pub(super) fn new(counts: C, after: u64, has_kinds: bool) -> Self {
         let next = counts.as_ref().len();
-        Self { counts, ahead: 0, second: after, next }
+        Self { counts, has_kinds, ahead: 0, second: after, next }
     }
 
     /// Counts a request whose values have left, or are lost, of a series with these tags; whether there is room for that.
-    pub(super) fn add(&mut self, series: Series, outcome: Outcome, tags: StoredText<'_>, is_held: bool) -> bool {
-        let counts = self.counts.as_mut();
+    pub(super) fn add(&mut self, (series, outcome, kind): CountedContext, tags: StoredText<'_>, is_held: bool) -> bool {
+        let of_series = kind.filter(|_| self.has_kinds).map_or_else(|| outcome.index(), |kind| 1 + kind.index());
+        let (each, counts) = (contexts_of_series(self.has_kinds), self.counts.as_mut());
         // A handle of another registry is shown as the overflow series.
-        let at = Some(2 * series.index() + outcome.index())
-            .filter(|at| *at < counts.len())
-            .unwrap_or_else(|| outcome.index());
+        let at = Some(each * series.index() + of_series).filter(|at| *at < counts.len()).unwrap_or(of_series);
         if counts.get(at).is_some_and(|count| count.hash == 0) {
-            let hash = hash_of(tags, outcome);
+            let hash = hash_of(tags, of_series);
             let same = counts.iter().find(|count| count.hash == hash).map_or(at, |count| count.counted_at);
             counts[at] = ContextCount { hash, counted_at: same, ..ContextCount::default() };
         }
@@ -102,16 +111,23 @@ impl<C: AsRef<[ContextCount]> + AsMut<[ContextCount]>> Counters<C> {
     }
 
     /// The next that stands for requests, and how many those are.
-    pub(super) fn peek(&self) -> Option<(Series, Outcome, u64)> {
+    pub(super) fn peek(&self) -> Option<(CountedContext, u64)> {
+        let (at, each) = (self.first_counted()?, contexts_of_series(self.has_kinds));
+        let series = Series::from_number((at / each) as u32);
+        let kind = (at % each).checked_sub(1);
+        let outcome = if kind.is_some() { Outcome::Failure } else { Outcome::Success };
+        let kind = kind.filter(|_| self.has_kinds).and_then(|kind| ErrorKind::ALL.get(kind).copied());
+        Some(((series, outcome, kind), self.counts.as_ref().get(at)?.requests))
+    }
+
+    fn first_counted(&self) -> Option<usize> {
         let counts = self.counts.as_ref().get(self.next..)?;
-        let at = self.next + counts.iter().position(|count| count.requests != 0)?;
-        let series = Series::from_number((at / 2) as u32);
-        Some((series, Outcome::ALL[at % 2], self.counts.as_ref()[at].requests))
+        Some(self.next + counts.iter().position(|count| count.requests != 0)?)
     }
 
     /// Goes on after the one that was looked at; returns the place that is next.
-    pub(super) fn advance(&mut self, series: Series, outcome: Outcome) -> usize {
-        self.next = 2 * series.index() + outcome.index() + 1;
+    pub(super) fn advance(&mut self) -> usize {
+        self.next = self.first_counted().map_or(self.next, |at| at + 1);
         self.next
     }
 
@@ -137,7 +153,7 @@ impl<C: AsRef<[ContextCount]> + AsMut<[ContextCount]>> Counters<C> {
 }
 
 /// Never 0. Datadog takes tags in lower case.
-fn hash_of(tags: StoredText<'_>, outcome: Outcome) -> u64 {
+fn hash_of(tags: StoredText<'_>, of_series: usize) -> u64 {
     let mut room = [0; labels::BYTES];
     let length = tags.copy_to(&mut room).unwrap_or_default();
     let text = core::str::from_utf8(&room[..length]).unwrap_or_default();
@@ -147,7 +163,11 @@ fn hash_of(tags: StoredText<'_>, outcome: Outcome) -> u64 {
         let fits = lower.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         debug_assert!(fits.is_ok());
     }
-    (hash::of(&lower) << 1 | outcome.index() as u64).max(1)
+    (hash::of(&lower) << PLACE_BITS | of_series as u64).max(1)
 }
+
+/// Bits of a place among those of a series.
+const PLACE_BITS: u32 = 3;
+const _: () = assert!(contexts_of_series(true) <= 1 << PLACE_BITS);
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;

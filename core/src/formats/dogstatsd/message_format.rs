@@ -12,9 +12,11 @@ use crate::events::event::Event;
 use crate::events::sampling::SampleRate;
 use crate::labels::dogstatsd as labels;
 use crate::metrics;
+use crate::request::error_kind::ErrorKind;
+use crate::request::label::ERROR_TYPE;
 use crate::request::sample::Outcome;
 use crate::wire::text::item::ItemWriter;
-use crate::wire::text::joined::joined;
+use crate::wire::text::joined::{joined, joined_str};
 use crate::wire::text::out::Full;
 
 /// The messages of a request.
@@ -41,11 +43,18 @@ pub(super) struct MessageFormat {
     pub(super) ends_with_newline: bool,
 }
 
+/// What begins the tag of a kind of failure.
+const ERROR_TAG: &str = joined_str!(",", ERROR_TYPE, ":");
+/// Most bytes of that tag.
+pub(super) const ERROR_TAG_BYTES: usize = ERROR_TAG.len() + "protocol".len();
+
 /// The tags of a series and an outcome.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) tags: StoredText<'a>,
     pub(super) outcome: Outcome,
+    /// The kind of its failures, while the label `error_type` is on. Counters alone show it.
+    pub(super) kind: Option<ErrorKind>,
 }
 
 impl MessageFormat {
@@ -72,8 +81,8 @@ impl MessageFormat {
         }
     }
 
-    /// Writes message `item` of `event`, whose series has these tags; returns its length in bytes.
-    pub(super) fn encode(&self, event: &Event, item: u8, tags: StoredText<'_>, out: &mut [u8]) -> Result<usize, Full> {
+    /// Writes message `item` of `event`, which is of this context; returns its length in bytes.
+    pub(super) fn encode(&self, event: &Event, item: u8, context: Context<'_>, out: &mut [u8]) -> Result<usize, Full> {
         let room = out.len();
         let mut out = ItemWriter::new(out);
         self.put_name(item, &mut out)?;
@@ -82,7 +91,7 @@ impl MessageFormat {
             LATENCY => out.put_millis(event.latency_ns, b"")?,
             _ => out.put_integer(event.response_bytes, b"")?,
         }
-        self.put_tail(item, Context { tags, outcome: event.outcome }, &mut out)?;
+        self.put_tail(item, context, &mut out)?;
         Ok(room - out.room())
     }
 
@@ -98,14 +107,15 @@ impl MessageFormat {
 
     /// Appends what follows the values of message `item`, which has no time: type, rate, tags and origin.
     pub(super) fn put_tail(&self, item: u8, context: Context<'_>, out: &mut ItemWriter<'_>) -> Result<(), Full> {
-        self.put_kind(item, out)?;
-        self.put_tags(context, false, out)?;
+        self.put_type(item, out)?;
+        let kind = context.kind.filter(|_| item == REQUESTS);
+        self.put_tags(Context { kind, ..context }, false, out)?;
         self.put_origin(out)
     }
 
     /// Appends type and rate of message `item`, and what begins its tags.
-    pub(super) fn put_kind(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
-        out.put_exact(self.kind(item))?;
+    pub(super) fn put_type(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        out.put_exact(self.metric_type(item))?;
         out.put_exact(self.rate.as_bytes())?;
         out.put(b"|#", 2)
     }
@@ -142,7 +152,7 @@ impl MessageFormat {
     }
 
     /// The type of message `item`.
-    const fn kind(&self, item: u8) -> &'static [u8] {
+    const fn metric_type(&self, item: u8) -> &'static [u8] {
         match (item, self.distributions) {
             (REQUESTS, _) => joined!("|", metrics::REQUESTS.dogstatsd_type),
             (LATENCY, false) => joined!("|", metrics::LATENCY.dogstatsd_type),
@@ -151,7 +161,7 @@ impl MessageFormat {
         }
     }
 
-    /// Appends the tags of a series and an outcome, and the constant ones.
+    /// Appends the tags of a context, and the constant ones.
     pub(super) fn put_tags(&self, context: Context<'_>, has_time: bool, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         let constant = self.constant(has_time);
         let mut room = [0; labels::BYTES];
@@ -160,6 +170,10 @@ impl MessageFormat {
         out.put_exact(tags)?;
         let outcome = OUTCOMES[context.outcome.index()];
         out.put(outcome, outcome.len())?;
+        if let Some(kind) = context.kind {
+            out.put_exact(ERROR_TAG.as_bytes())?;
+            out.put_exact(kind.as_str().as_bytes())?;
+        }
         if !has_more_than_method_and_name(tags) {
             return out.put_exact(constant.text());
         }

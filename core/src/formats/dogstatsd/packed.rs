@@ -7,7 +7,7 @@ use heapless::Vec;
 
 use super::OUTCOMES;
 use super::aggregated_request::AggregatedRequest;
-use super::message_format::{Context, LATENCY, MessageFormat, REQUESTS};
+use super::message_format::{Context, ERROR_TAG_BYTES, LATENCY, MessageFormat, REQUESTS};
 use super::origin::ORIGIN_BYTES;
 use super::tags::TAG_BYTES;
 use crate::labels::dogstatsd as labels;
@@ -17,8 +17,14 @@ use crate::wire::text::out::Full;
 use crate::wire::text::short_text::ShortText;
 
 /// Room for what is after the values: type, rate, tags and origin.
-const TAIL_BYTES: usize =
-    "|ms|@|#".len() + 24 + labels::BYTES + OUTCOMES[0].len() + TAG_BYTES + 2 * (ORIGIN_BYTES + 3) + 24;
+const TAIL_BYTES: usize = "|ms|@|#".len()
+    + 24
+    + labels::BYTES
+    + OUTCOMES[0].len()
+    + ERROR_TAG_BYTES
+    + TAG_BYTES
+    + 2 * (ORIGIN_BYTES + 3)
+    + 24;
 /// Longest name after the prefix, with its colon, and longest value: 2^64 ns in milliseconds.
 const LONGEST: usize = metrics::LATENCY.dogstatsd.len() + ":".len() + "18446744073709.551615".len();
 /// The same of a counter that says its second.
@@ -78,7 +84,7 @@ impl MessageFormat {
         let mut out = ItemWriter::new(out);
         self.put_name(REQUESTS, &mut out)?;
         out.put_exact(itoa::Buffer::new().format(requests).as_bytes())?;
-        self.put_kind(REQUESTS, &mut out)?;
+        self.put_type(REQUESTS, &mut out)?;
         self.put_tags(context, true, &mut out)?;
         self.put_origin_and_second(second, &mut out)?;
         Ok(room - out.room())
@@ -90,7 +96,8 @@ impl MessageFormat {
         // What a counter with a second says more of who sends.
         let timed = self.timed.as_ref().map_or(0, |tags| tags.text().len());
         let longest = if has_seconds { LONGEST_COUNTER + timed } else { LONGEST };
-        self.prefix.len() + longest + tail
+        let error = if context.kind.is_some() { ERROR_TAG_BYTES } else { 0 };
+        self.prefix.len() + longest + tail + error
     }
 
     /// What follows the values of message `item`.

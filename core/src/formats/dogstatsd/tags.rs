@@ -6,6 +6,7 @@ use heapless::Vec;
 
 use crate::labels::constant::ShownName;
 use crate::labels::dogstatsd as labels;
+use crate::request::label::ERROR_TYPE;
 use crate::wire::text::out::Full;
 
 /// Room for all constant tags in bytes: `,key:value` for each.
@@ -54,7 +55,7 @@ impl ConstantTags {
             return Err(TagError::Start { key });
         }
         // Datadog takes tags in lower case.
-        if ["method", "name", "outcome"].iter().any(|taken| taken.eq_ignore_ascii_case(key)) {
+        if ["method", "name", "outcome", ERROR_TYPE].iter().any(|taken| taken.eq_ignore_ascii_case(key)) {
             return Err(TagError::Reserved { key });
         }
         let before = self.text.len();

@@ -10,6 +10,7 @@ use crate::labels::constant::ConstantLabels;
 use crate::labels::influxdb::InfluxdbTags;
 use crate::metrics::{LATENCY, REQUESTS, SIZE};
 use crate::registry::Registry;
+use crate::request::error_kind::{ErrorKind, KINDS};
 use crate::request::sample::Timestamp;
 use crate::request::series::Series;
 use crate::wire::text::item::ItemWriter;
@@ -31,6 +32,8 @@ pub struct IntervalPoint {
     pub latency_ns: Option<[u64; 5]>,
     /// Sum of the sizes in bytes.
     pub bytes: u64,
+    /// The failures by kind, while the label `error_type` is on.
+    kinds: [u64; KINDS],
 }
 
 impl IntervalPoint {
@@ -43,6 +46,7 @@ impl IntervalPoint {
             latency_sum_ns: totals.latencies.iter().fold(0, |sum, side| sum.wrapping_add(side.sum_ns)),
             latency_ns: latencies.and_then(latency_ns),
             bytes: totals.sizes.iter().fold(0, |sum, side| sum.wrapping_add(side.sum)),
+            kinds: totals.kinds,
         }
     }
 
@@ -57,6 +61,7 @@ impl IntervalPoint {
             // Without buckets there is nothing to be told.
             latency_ns: latency_ns(&distribution),
             bytes: sizes.sum,
+            kinds: ErrorKind::ALL.map(|kind| shape.failures_of(row, kind)),
         }
     }
 }
@@ -90,6 +95,16 @@ impl<'a> IntervalEncoder<'a> {
         joined_str!(LATENCY.influxdb, "_p99"),
         joined_str!(SIZE.influxdb, "_sum"),
     ];
+    /// The names of further fields, of the failures of each kind that occurred, while the label `error_type` is on.
+    pub const KIND_FIELDS: [&'static str; KINDS] = [
+        joined_str!("failures_", ErrorKind::Connect.as_str()),
+        joined_str!("failures_", ErrorKind::Timeout.as_str()),
+        joined_str!("failures_", ErrorKind::Reset.as_str()),
+        joined_str!("failures_", ErrorKind::Tls.as_str()),
+        joined_str!("failures_", ErrorKind::Protocol.as_str()),
+        joined_str!("failures_", ErrorKind::Status.as_str()),
+        joined_str!("failures_", ErrorKind::Other.as_str()),
+    ];
 
     /// An encoder for intervals of `registry` that writes points of `measurement` with `constant` tags, and timestamps in
     /// `precision`.
@@ -122,20 +137,28 @@ impl<'a> IntervalEncoder<'a> {
         let mut line = ItemWriter::new(out);
         let (tags, outcome_at) = self.registry.shown_entry(series).labels::<InfluxdbTags>();
         self.measurement.begin(&mut line)?;
-        self.tags.put(tags, OutcomeTag::LeftOut(outcome_at), 0, &mut line)?;
+        self.tags.put(tags, OutcomeTag::LeftOut(outcome_at), 0, None, &mut line)?;
         let at = at.as_unix_nanos().min(MAX_INTEGER - 1) / self.precision.nanos();
-        line.put_piece(|piece| interval.put_fields(at, piece))?;
+        line.put_piece(|piece| interval.put_fields(piece))?;
+        for (name, failures) in Self::KIND_FIELDS.iter().zip(interval.kinds).filter(|(_, failures)| *failures != 0) {
+            line.put_exact(b",")?;
+            line.put_exact(name.as_bytes())?;
+            line.put_exact(b"=")?;
+            line.put_integer(failures.min(MAX_INTEGER), b"i")?;
+        }
+        line.put_exact(b" ")?;
+        line.put_integer(at, b"")?;
         Ok(room - line.room())
     }
 }
 
-/// Room for the longest fields, 379 bytes, and what is copied with them.
+/// Room for the longest of those fields, 358 bytes, and what is copied with them.
 const FIELDS_BYTES: usize = 400;
 
 impl IntervalPoint {
-    /// Writes what follows the tags.
-    fn put_fields(&self, at: u64, piece: &mut ShortText<'_, FIELDS_BYTES>) {
-        let Self { requests, failures, latency_sum_ns, latency_ns, bytes } = *self;
+    /// Writes the fields of every point, after the tags.
+    fn put_fields(&self, piece: &mut ShortText<'_, FIELDS_BYTES>) {
+        let Self { requests, failures, latency_sum_ns, latency_ns, bytes, kinds: _ } = *self;
         piece.put_all(joined!(" ", REQUESTS.influxdb, "="));
         piece.put_integer(requests.min(MAX_INTEGER));
         piece.put_all(b"i,failures=");
@@ -151,7 +174,6 @@ impl IntervalPoint {
         }
         piece.put_all(joined!(",", SIZE.influxdb, "_sum="));
         piece.put_integer(bytes.min(MAX_INTEGER));
-        piece.put_all(b"i ");
-        piece.put_integer(at);
+        piece.put_all(b"i");
     }
 }

@@ -1,10 +1,13 @@
-//! Tags that an encoder adds to those of a series: constant ones, and the status of the request.
+//! Tags that an encoder adds to those of a series: constant ones, the status of the request, and the kind of its failure.
 
 use heapless::Vec;
 
 use crate::atomics::stored_text::StoredText;
 use crate::labels::constant::{CONSTANT_BYTES, ConstantLabels};
 use crate::labels::influxdb as labels;
+use crate::request::error_kind::ErrorKind;
+use crate::request::label::ERROR_TYPE;
+use crate::request::sample::Outcome;
 use crate::wire::text::digits;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
@@ -38,29 +41,50 @@ impl StatusCode {
 const CONSTANT_TEXT: usize = 2 * CONSTANT_BYTES;
 /// `,status_code=65535`.
 const STATUS_BYTES: usize = ",status_code=".len() + 5;
+/// `,error_type=protocol`.
+const KIND_BYTES: usize = ",error_type=protocol".len();
 
 /// Tags that are merged into those of a series, in order of their keys. A series' own tag of the same key wins.
 #[derive(Clone, Debug)]
 pub(super) struct AddedTags {
     /// The constant ones.
     constant: Vec<u8, CONSTANT_TEXT>,
-    /// Where in it those begin whose keys come after that of the status.
+    /// Where in it those begin whose keys come after that of the kind of failure, and after that of the status.
+    after_kind: usize,
     after: usize,
     status: StatusCode,
+    /// Whether failures say their kind.
+    has_kinds: bool,
+    /// Whether there is nothing else.
+    are_of_failures: bool,
 }
 
 impl AddedTags {
     pub(super) fn new(constant: &ConstantLabels, status: StatusCode) -> Self {
-        let (mut text, mut after) = (Vec::new(), 0);
+        let (mut text, mut after_kind, mut after) = (Vec::new(), 0, 0);
         for (key, value) in constant.iter() {
             // The room was sized for the longest tags with every byte escaped.
             let fits = labels::put_tag(&mut text, key, value);
             debug_assert_eq!(fits, Ok(()));
+            if key < ERROR_TYPE {
+                after_kind = text.len();
+            }
             if status.tag().is_none_or(|tag| key < tag) {
                 after = text.len();
             }
         }
-        Self { constant: text, after, status }
+        Self { constant: text, after_kind, after, status, has_kinds: false, are_of_failures: false }
+    }
+
+    /// The same, and failures say their kind if `has_kinds`; `are_of_failures` says that there is nothing else.
+    pub(super) fn with_kinds(self, has_kinds: bool, are_of_failures: bool) -> Self {
+        Self { has_kinds, are_of_failures, ..self }
+    }
+
+    /// Whether there is any for a request of this outcome.
+    #[inline(always)]
+    pub(super) fn has_any(&self, outcome: Outcome) -> bool {
+        !self.are_of_failures || outcome == Outcome::Failure
     }
 
     /// Whether the status code is a field, and not only a tag.
@@ -68,20 +92,23 @@ impl AddedTags {
         !matches!(self.status, StatusCode::Tag)
     }
 
-    /// Appends `series`, of which `outcome` is the tag at its place, with these tags and `status`.
+    /// Appends `series`, of which `outcome` is the tag at its place, with these tags, `status` and `kind`.
     pub(super) fn put(
         &self,
         series: StoredText<'_>,
         outcome: OutcomeTag<'_>,
         status: u16,
+        kind: Option<ErrorKind>,
         line: &mut ItemWriter<'_>,
     ) -> Result<(), Full> {
         let mut room = [0; labels::BYTES];
         let length = series.copy_to(&mut room).ok_or(Full)?;
         let mut theirs = EncodedTags(outcome.apply(&mut room, length)).peekable();
-        let status = self.status_tag(status);
-        let (before, after) = self.constant.split_at(self.after);
-        let mut ours = EncodedTags(before).chain(EncodedTags(&status)).chain(EncodedTags(after)).peekable();
+        let (status, kind) = (self.status_tag(status), kind_tag(kind.filter(|_| self.has_kinds)));
+        let (before, after) = self.constant.split_at_checked(self.after).ok_or(Full)?;
+        let (before, between) = before.split_at_checked(self.after_kind).ok_or(Full)?;
+        let texts = [before, &kind, between, &status, after];
+        let mut ours = texts.into_iter().flat_map(EncodedTags).peekable();
         loop {
             let tag = match (theirs.peek(), ours.peek()) {
                 (Some(their), Some(our)) if our.key() < their.key() => ours.next(),
@@ -114,6 +141,16 @@ impl AddedTags {
         }
         text
     }
+}
+
+fn kind_tag(kind: Option<ErrorKind>) -> Vec<u8, KIND_BYTES> {
+    let mut text = Vec::new();
+    if let Some(kind) = kind {
+        // The room was sized for the longest kind.
+        let fits = labels::put_tag(&mut text, ERROR_TYPE, kind.as_str());
+        debug_assert_eq!(fits, Ok(()));
+    }
+    text
 }
 
 /// What is done with the tag `outcome`, whose place in the text of a series is given.

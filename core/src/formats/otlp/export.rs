@@ -6,6 +6,7 @@ use crate::aggregates::row::MAX_WORDS;
 use crate::aggregates::rows::FrozenRows;
 use crate::formats::weights::Weights;
 use crate::registry::Registry;
+use crate::request::error_kind::{ErrorKind, KINDS};
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
 use crate::wire::protobuf::ReverseWriter;
@@ -40,11 +41,24 @@ pub struct Export {
     end: u32,
     /// Both outcomes of a series are points of their own.
     pub(super) outcome: Outcome,
+    /// Points of the counter that a series has of its failures: one, or one for each kind.
+    kinds: u8,
+    /// How many of those are left, where failures are next.
+    kind: u8,
     pub(super) requests: u64,
     pub(super) start: Timestamp,
     pub(super) now: Timestamp,
     /// Which gauge is written next, after all points; `None` when none is left.
     pub(super) gauge: Option<usize>,
+}
+
+/// What a point is of.
+#[derive(Clone, Copy)]
+pub(super) struct PointRow {
+    pub(super) series: Series,
+    pub(super) outcome: Outcome,
+    /// The kind of failure, if its point is of one alone.
+    pub(super) kind: Option<ErrorKind>,
 }
 
 /// What a cycle is made of, borrowed for one call. All calls of a cycle must get the same.
@@ -107,7 +121,7 @@ impl<'a> Sources<'a> {
 
     /// Whether the points are made straight from the counters.
     pub(super) fn is_plain(&self) -> bool {
-        self.interval.is_none() && self.options == ExportOptions::default()
+        self.interval.is_none() && self.options == ExportOptions::default() && !self.registry.has_error_label()
     }
 }
 
@@ -116,11 +130,14 @@ impl Export {
     #[must_use]
     pub fn new(registry: Registry<'_>, start: Timestamp, now: Timestamp) -> Self {
         let end = registry.series_end();
+        let kinds = if registry.has_error_label() { KINDS as u8 } else { 1 };
         Self {
             metric: Some(OtlpMetric::LAST),
             above: end,
             end,
             outcome: Outcome::Failure,
+            kinds,
+            kind: kinds,
             requests: 0,
             start,
             now,
@@ -204,10 +221,10 @@ impl Export {
         let rows = super::RowSource::new(registry, options, self.start, self.now, interval);
         let (mut next, mut room) = (self, [0; MAX_WORDS]);
         while let Some(metric) = next.metric {
-            while let Some((series, outcome)) = next.row().filter(|_| rows.shows(metric)) {
+            while let Some(row) = next.row().filter(|_| rows.shows(metric)) {
                 next.pass_row();
-                let count = rows.half(metric, registry, series, outcome, &mut room).count;
-                if count != 0 && registry.entry(series).is_published() {
+                let count = rows.half(metric, registry, row, &mut room).count;
+                if count != 0 && registry.entry(row.series).is_published() {
                     return Some(next.passed_over(if metric == OtlpMetric::Requests { count } else { 0 }));
                 }
             }
@@ -232,47 +249,77 @@ impl Export {
         let Sources { registry, options, interval, .. } = sources;
         let rows = super::RowSource::new(registry, options, self.start, self.now, interval);
         let (mut weights, mut room) = (Weights::default(), [0; MAX_WORDS]);
-        for (series, outcome) in self.counted_until(to).filter(|(series, _)| registry.entry(*series).is_published()) {
-            weights.add(rows.half(OtlpMetric::Requests, registry, series, outcome, &mut room).count);
+        for row in self.counted_until(to).filter(|row| registry.entry(row.series).is_published()) {
+            weights.add(rows.half(OtlpMetric::Requests, registry, row, &mut room).count);
         }
         weights
     }
 
     /// The row that is next in a metric.
-    pub(super) fn row(&self) -> Option<(Series, Outcome)> {
-        self.above.checked_sub(1).map(|number| (Series::from_number(number), self.outcome))
+    pub(super) fn row(&self) -> Option<PointRow> {
+        let series = Series::from_number(self.above.checked_sub(1)?);
+        let is_by_kind = self.is_by_kind() && self.outcome == Outcome::Failure;
+        let kind = is_by_kind.then(|| self.kind_at(self.kind)).flatten();
+        Some(PointRow { series, outcome: self.outcome, kind })
     }
 
-    pub(super) const fn pass_row(&mut self) {
+    pub(super) fn pass_row(&mut self) {
         match self.outcome {
+            Outcome::Failure if self.is_by_kind() && self.kind > 1 => self.kind -= 1,
             Outcome::Failure => self.outcome = Outcome::Success,
             Outcome::Success => {
                 self.above = self.above.saturating_sub(1);
                 self.outcome = Outcome::Failure;
+                self.kind = self.kinds;
             }
         }
+    }
+
+    /// Whether points are by kind of failure: those of the counter, while the label `error_type` is on.
+    fn is_by_kind(&self) -> bool {
+        self.kinds > 1 && self.metric == Some(OtlpMetric::Requests)
+    }
+
+    /// The kind that is next where so many are left: the last first.
+    fn kind_at(&self, left: u8) -> Option<ErrorKind> {
+        ErrorKind::ALL.get(usize::from(left).checked_sub(1)?).copied().filter(|_| self.kinds > 1)
     }
 
     pub(super) fn next_metric(&mut self) {
         self.metric = self.metric.and_then(OtlpMetric::previous);
         self.above = self.end;
         self.outcome = Outcome::Failure;
+        self.kind = self.kinds;
     }
 
     /// The rows whose points of the counter lie between this and `to`.
-    pub(super) fn counted_until(self, to: Self) -> impl Iterator<Item = (Series, Outcome)> {
+    pub(super) fn counted_until(self, to: Self) -> impl Iterator<Item = PointRow> {
+        let (kinds, each) = (u64::from(self.kinds), self.points_of_series());
         (self.counted()..to.counted()).filter_map(move |row| {
-            let outcome = if row % 2 == 0 { Outcome::Failure } else { Outcome::Success };
-            Some((Series::from_number(self.end.checked_sub(1 + (row / 2) as u32)?), outcome))
+            let (series, point) = (Series::from_number(self.end.checked_sub(1 + (row / each) as u32)?), row % each);
+            let outcome = if point < kinds { Outcome::Failure } else { Outcome::Success };
+            let kind = kinds.checked_sub(point).and_then(|left| self.kind_at(left as u8));
+            Some(PointRow { series, outcome, kind })
         })
+    }
+
+    /// Points of the counter that a series has.
+    const fn points_of_series(self) -> u64 {
+        self.kinds as u64 + 1
     }
 
     /// Rows before this whose points of the counter have been written.
     const fn counted(self) -> u64 {
         match self.metric {
-            Some(OtlpMetric::Requests) => 2 * (self.end as u64 - self.above as u64) + (1 - self.outcome.index() as u64),
+            Some(OtlpMetric::Requests) => {
+                let passed = match self.outcome {
+                    Outcome::Failure => self.kinds - self.kind,
+                    Outcome::Success => self.kinds,
+                };
+                self.points_of_series() * (self.end as u64 - self.above as u64) + passed as u64
+            }
             Some(_) => 0,
-            None => 2 * self.end as u64,
+            None => self.points_of_series() * self.end as u64,
         }
     }
 }

@@ -8,6 +8,7 @@ extern crate alloc;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+use super::export::PointRow;
 use super::{Export, ExportOptions, HistogramAggregation, Resource, Sources};
 use crate::aggregates::row::RowShape;
 use crate::aggregates::rows::{Rows, TooFewWords};
@@ -130,7 +131,11 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> DeltaInterval<M> {
     /// A series is settled with its point of the counter, which comes after all others of that series.
     pub fn settle(&mut self, from: Export, to: Export) -> u64 {
         self.is_begun = true;
-        from.counted_until(to).map(|(series, outcome)| self.rows.settle(series, outcome)).sum()
+        let settle = |row: PointRow| match row.kind {
+            Some(kind) => self.rows.settle_kind(row.series, kind),
+            None => self.rows.settle(row.series, row.outcome),
+        };
+        from.counted_until(to).map(settle).sum()
     }
 
     /// Moves the end of the interval to `now`, unless it is later already, and with it the beginning of the next one: for
@@ -166,7 +171,9 @@ impl DeltaInterval<Vec<u64>> {
 
 fn shape(registry: Registry<'_>, options: ExportOptions) -> RowShape {
     match options.histograms {
-        HistogramAggregation::Exponential if registry.has_exponentials() => RowShape::exponential(),
-        _ => RowShape::explicit(&registry.bounds()),
+        HistogramAggregation::Exponential if registry.has_exponentials() => {
+            RowShape::exponential().with_kinds(registry)
+        }
+        _ => RowShape::explicit(&registry.bounds()).with_kinds(registry),
     }
 }

@@ -6,9 +6,10 @@ use super::{OtlpMetric, field};
 use crate::aggregates::row::Half;
 use crate::counts::bounds::{Bounds, MAX_BOUNDS};
 use crate::counts::exponential::{SCALE, SIZES, latency_index, size_index};
-use crate::labels::otlp::{Attributes, CONVENTIONAL, MAX_ATTRIBUTES};
+use crate::labels::otlp::{Attributes, CONVENTIONAL, MAX_ATTRIBUTES, put_error};
 use crate::registry::Registry;
 use crate::registry::exemplars::Exemplar;
+use crate::request::error_kind::ErrorKind;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
 use crate::wire::protobuf::{ReverseWriter, zigzag};
@@ -41,6 +42,8 @@ pub(super) struct RowPointWriter {
 #[derive(Clone, Copy)]
 pub(super) struct RowPoint<'a> {
     pub(super) outcome: Outcome,
+    /// The kind of its failures, if it is of one alone.
+    pub(super) kind: Option<ErrorKind>,
     pub(super) attributes: Attributes<'a>,
     /// Where exemplars are found, if they are to be shown.
     pub(super) exemplars: Option<(Registry<'a>, Series)>,
@@ -78,6 +81,7 @@ impl RowPointWriter {
     }
 
     fn put_number(self, count: u64, point: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+        point.kind.map_or(Ok(()), |kind| put_error(kind, back))?;
         put_attributes::<{ crate::labels::otlp::NUMBER_ATTRIBUTES }>(point, back)?;
         back.put_forced_fixed64(field::NUMBER_AS_INT, count)?;
         self.put_times(back)

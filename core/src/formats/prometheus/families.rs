@@ -21,6 +21,7 @@ use super::status::{STATUS, StatusMetric};
 use crate::counts::bounds::BUCKETS;
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
+use crate::request::label::ERROR_TYPE;
 use crate::request::series::Series;
 use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::{Full, TooSmall};
@@ -55,15 +56,15 @@ const _: () = assert!(MAX_METRIC > LABELS_BYTES + BUCKETS * BUCKET_BYTES + NATIV
 #[derive(Debug)]
 pub struct Families<'a> {
     scrape: Scrape<'a>,
-    /// The outcome, in a series of counters.
-    outcome: usize,
+    /// The count, in a series of counters.
+    count: usize,
 }
 
 impl<'a> Families<'a> {
     /// The families of what `registry` holds now.
     #[must_use]
     pub fn new(registry: Registry<'a>) -> Self {
-        Self { scrape: Scrape::new(registry), outcome: 0 }
+        Self { scrape: Scrape::new(registry), count: 0 }
     }
 
     /// The same families with these `options`.
@@ -116,7 +117,7 @@ impl<'a> Families<'a> {
             self.head(metrics, &mut out).map_err(|Full| TooSmall { needed: MAX_METRIC })?;
         }
         self.scrape.next_section();
-        self.outcome = 0;
+        self.count = 0;
         Ok(out.into_written())
     }
 
@@ -143,18 +144,18 @@ impl<'a> Families<'a> {
 
     /// Returns whether there was one left.
     fn series_metric(&mut self, family: Family, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
-        // The second outcome is of what was frozen for the first.
-        let series = match self.outcome {
+        // All counts are of what was frozen for the first.
+        let series = match self.count {
             0 => self.scrape.freeze(family),
             _ => Some(Series::from_number(self.scrape.row)),
         };
         let Some(series) = series else { return Ok(false) };
         self.write(family, series, out)?;
-        if family == Family::Requests && self.outcome == 0 {
-            self.outcome = 1;
+        if family == Family::Requests && self.count + 1 < self.scrape.lines.counts().len() {
+            self.count += 1;
         } else {
             self.scrape.pass_series();
-            self.outcome = 0;
+            self.count = 0;
         }
         Ok(true)
     }
@@ -164,10 +165,12 @@ impl<'a> Families<'a> {
         let created = lines.created();
         let labels = labels::pairs(lines.labels());
         if family == Family::Requests {
-            let outcome = [(&b"outcome"[..], if self.outcome == 0 { &b"success"[..] } else { b"failure" })];
-            let count = lines.counts().get(self.outcome).copied().unwrap_or_default();
+            let (outcome, kind) = lines.of_count(self.count);
+            let outcome = [(&b"outcome"[..], outcome.as_str().as_bytes())];
+            let kind = kind.map(|kind| (ERROR_TYPE.as_bytes(), kind.as_str().as_bytes()));
+            let count = lines.counts().get(self.count).copied().unwrap_or_default();
             let value = |out: &mut ReverseWriter<'_>| messages::counter(count as f64, created, out);
-            return messages::metric(labels.chain(outcome), value, out);
+            return messages::metric(labels.chain(outcome).chain(kind), value, out);
         }
         let histogram = HistogramMessage {
             bounds,

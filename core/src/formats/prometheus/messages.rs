@@ -24,8 +24,8 @@ pub(super) const HISTOGRAM: u64 = 4;
 /// Most bytes of the native part of a histogram: a span for every second bucket, a delta for each, and some more.
 pub(super) const NATIVE_BYTES: usize = SIZES / 2 * 14 + SIZES * 10 + 64;
 
-/// The labels of a metric: method, name, outcome, further ones, and constant ones of at least four bytes each.
-const MOST_LABELS: usize = 3 + LABELS + CONSTANT_BYTES / 4;
+/// The labels of a metric: method, name, outcome, kind of failure, further ones, and constant ones of at least four bytes each.
+const MOST_LABELS: usize = 4 + LABELS + CONSTANT_BYTES / 4;
 /// No value is longer than a name.
 const VALUE_BYTES: usize = 256;
 

@@ -72,7 +72,7 @@ impl<'a> Scrape<'a> {
     }
 
     /// Goes on after the series that was frozen.
-    pub(super) const fn pass_series(&mut self) {
+    pub(super) fn pass_series(&mut self) {
         self.requests += self.lines.requests();
         self.row += 1;
     }

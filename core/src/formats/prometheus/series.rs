@@ -18,6 +18,8 @@ use crate::counts::lane_sums::{CellSummary, LaneSums};
 use crate::counts::shard_cells::ShardCells;
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
+use crate::request::error_kind::ErrorKind;
+use crate::request::label::ERROR_TYPE;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
 use crate::wire::text::digits;
@@ -31,7 +33,7 @@ pub(super) struct SeriesLines {
     prefix: [u8; PREFIX_BYTES],
     /// Where the labels begin and end in it.
     labels: (usize, usize),
-    /// Requests by outcome, or cumulative buckets.
+    /// Requests by outcome, failures by kind if those are shown, or cumulative buckets.
     counts: [u64; BUCKETS],
     /// How many of them are shown.
     used: usize,
@@ -106,9 +108,9 @@ impl SeriesLines {
     }
 
     /// The requests that its lines add to the total of the page.
-    pub(super) const fn requests(&self) -> u64 {
+    pub(super) fn requests(&self) -> u64 {
         match self.family {
-            Family::Requests => self.counts[0] + self.counts[1],
+            Family::Requests => self.counts().iter().sum(),
             Family::Latency | Family::Size => 0,
         }
     }
@@ -118,9 +120,22 @@ impl SeriesLines {
         &self.prefix[self.labels.0..self.labels.1]
     }
 
-    /// Requests by outcome, or cumulative buckets.
+    /// Requests by outcome, failures by kind if those are shown, or cumulative buckets.
     pub(super) fn counts(&self) -> &[u64] {
         &self.counts[..self.used]
+    }
+
+    /// Outcome and kind that one of the counts is of, which are no buckets.
+    pub(super) fn of_count(&self, count: usize) -> (Outcome, Option<ErrorKind>) {
+        match count.checked_sub(1) {
+            None => (Outcome::Success, None),
+            Some(kind) => (Outcome::Failure, ErrorKind::ALL.get(kind).copied().filter(|_| self.has_kinds())),
+        }
+    }
+
+    /// Whether failures are shown by kind.
+    const fn has_kinds(&self) -> bool {
+        matches!(self.family, Family::Requests) && self.used > Outcome::ALL.len()
     }
 
     /// The sum of a histogram's values in milliseconds or bytes.
@@ -159,6 +174,7 @@ impl SeriesLines {
         let mut written = match self.labels.1 {
             // After each counter comes a line of another kind.
             _ if self.created.is_some() && matches!(self.family, Family::Requests) => 0,
+            _ if self.has_kinds() => 0,
             _ if exemplars.is_some() => 0,
             0..=64 => self.write_usual::<64, 128>(line, fragments, out),
             65..=96 => self.write_usual::<96, 160>(line, fragments, out),
@@ -215,10 +231,10 @@ impl SeriesLines {
         let mut item = ItemWriter::new(out);
         let (line, is_created) = self.kind_of(line);
         match (self.counts[..self.used].get(line), fragments.get(line)) {
-            (_, fragment) if is_created => self.write_created(fragment, &mut item)?,
-            (Some(count), Some(fragment)) => {
+            (_, fragment) if is_created => self.write_created(line, fragment, &mut item)?,
+            (Some(count), fragment) if fragment.is_some() || self.has_kinds() => {
                 item.put_exact(&self.prefix[..self.labels.1])?;
-                item.put(&fragment.bytes, fragment.length())?;
+                self.write_end_of_labels(line, fragment, &mut item)?;
                 match exemplars.and_then(|exemplars| exemplars.of_bucket(line)) {
                     None => item.put_integer(*count, b"\n")?,
                     Some(exemplar) => {
@@ -242,14 +258,33 @@ impl SeriesLines {
         }
     }
 
-    fn write_created(&self, fragment: Option<&Fragment>, item: &mut ItemWriter<'_>) -> Result<(), Full> {
+    fn write_created(&self, line: usize, fragment: Option<&Fragment>, item: &mut ItemWriter<'_>) -> Result<(), Full> {
         item.put_exact(self.family.created())?;
         item.put_exact(&self.prefix[self.labels.0..self.labels.1])?;
-        match (self.family, fragment) {
-            (Family::Requests, Some(fragment)) => item.put(&fragment.bytes, fragment.length())?,
-            _ => item.put(b"} ", 2)?,
+        match self.family {
+            Family::Requests => self.write_end_of_labels(line, fragment, item)?,
+            Family::Latency | Family::Size => item.put(b"} ", 2)?,
         }
         put_seconds(self.created.unwrap_or_default(), item)
+    }
+
+    /// Ends the labels of line `line` with what tells it from others: its fragment, or its kind, which is longer.
+    fn write_end_of_labels(
+        &self,
+        line: usize,
+        fragment: Option<&Fragment>,
+        item: &mut ItemWriter<'_>,
+    ) -> Result<(), Full> {
+        match (self.of_count(line), fragment) {
+            ((outcome, Some(kind)), _) => {
+                for part in [",outcome=\"", outcome.as_str(), "\",", ERROR_TYPE, "=\"", kind.as_str()] {
+                    item.put_exact(part.as_bytes())?;
+                }
+                item.put(b"\"} ", 3)
+            }
+            (_, Some(fragment)) => item.put(&fragment.bytes, fragment.length()),
+            (_, None) => Err(Full),
+        }
     }
 
     fn write_sum_or_count(&self, line: usize, item: &mut ItemWriter<'_>) -> Result<(), Full> {
@@ -273,9 +308,14 @@ impl SeriesLines {
     }
 
     fn freeze_requests(&mut self, cells: &ShardCells<'_>, series: Series) {
-        self.used = 2;
-        for (count, outcome) in self.counts.iter_mut().zip(Outcome::ALL) {
-            *count = cells.requests(series, outcome);
+        self.used = Outcome::ALL.len();
+        self.counts[0] = cells.requests(series, Outcome::Success);
+        match cells.failures(series) {
+            None => self.counts[1] = cells.requests(series, Outcome::Failure),
+            Some(kinds) => {
+                self.used = 1 + kinds.len();
+                self.counts.iter_mut().skip(1).zip(kinds).for_each(|(count, failures)| *count = failures);
+            }
         }
     }
 

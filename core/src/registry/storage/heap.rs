@@ -10,12 +10,13 @@ use super::size_error::SizeError;
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, zeros};
 use crate::counts::cells::{CLASSIC_LANES, Cells, ClassicCell, MERGED_LANES, MergedLanes, MergedWides, SpillCell};
+use crate::counts::kinds::{KindCells, KindCounts};
 use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
 use crate::counts::layout::CellHead;
 use crate::registry::Registry;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
-use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
+use crate::registry::parts::{Control, MAX_SHARDS, Parts, SeldomUsed, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
 /// Storage whose size is chosen at run time. It is allocated as zeroed memory and never copied over the stack.
@@ -29,10 +30,12 @@ pub struct HeapStorage {
     exemplars: Aligned,
     shards: Aligned,
     cells: HeapCells,
+    kinds: Aligned,
     lane_edges: Aligned,
     lane_buckets: Aligned,
     rings: Aligned,
     spill: Box<ShardWords>,
+    spill_kinds: Aligned,
     spill_ring: Aligned,
 }
 
@@ -107,10 +110,12 @@ impl HeapStorage {
             } else {
                 HeapCells::classic(cells, series)?
             },
+            kinds: Aligned::of::<KindCounts>(cells)?,
             lane_edges: Aligned::of::<AtomicU64>(lanes)?,
             lane_buckets: Aligned::of::<AtomicU64>(lanes)?,
             rings: Aligned::of::<Slot>(product(shards, ring)?)?,
             spill: Box::new(zeros()),
+            spill_kinds: Aligned::of::<KindCounts>(series)?,
             spill_ring: Aligned::of::<SharedSlot>(ring)?,
         })
     }
@@ -126,9 +131,9 @@ impl HeapStorage {
             entries,
             // There are two or more.
             overflow: Entry { head: &heads[0], words: &entries[0] },
-            exemplars: self.exemplars.arrays(),
             shards: self.shards.arrays(),
             cells: self.cells.parts(),
+            seldom: self,
             slots: self.cells.slots(),
             lane_edges: self.lane_edges.words(),
             lane_buckets: self.lane_buckets.words(),
@@ -136,6 +141,16 @@ impl HeapStorage {
             spill: &self.spill,
             spill_ring: self.spill_ring.arrays(),
         })
+    }
+}
+
+impl SeldomUsed for HeapStorage {
+    fn exemplars(&self) -> &[ExemplarWords] {
+        self.exemplars.arrays()
+    }
+
+    fn kinds(&self) -> KindCells<'_> {
+        KindCells { own: self.kinds.arrays(), spill: self.spill_kinds.arrays() }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::{
     FAMILIES, PAGE_LINES_OF_REGISTRY, PAGE_LINES_PER_EXPORTER, PageExtras, exemplar_text, judge_gauges, of_sample,
+    part_of,
 };
 use crate::contract::{LATENCY_BOUNDS_MS, SIZE_BOUNDS, millis, observed};
 use crate::families::{self, ProtoBucket, ProtoHistogram, ProtoTimestamp};
 use crate::judge::same;
 use crate::model::{Model, ModelSeries, bytes, nanos};
-use loaddensity_metrics_core::Outcome;
 use std::collections::BTreeMap;
 
 /// Judges the families of a scrape in protobuf.
@@ -32,19 +32,21 @@ pub fn protobuf(model: &Model, besides: &PageExtras<'_>, body: &[u8]) {
                 gauges.push((observed(labels, &[]), family.name(), gauge.value()));
                 continue;
             }
-            let outcome = metric.label("outcome").unwrap_or_default();
+            let outcome = part_of(metric.label("outcome").unwrap_or_default(), metric.label("error_type"));
             let (created, value) = match (&metric.counter, &metric.histogram) {
                 (Some(counter), _) => (&counter.created_timestamp, format!("{outcome} {}", counter.value())),
                 (_, Some(histogram)) => (&histogram.created_timestamp, shown_histogram(histogram)),
                 _ => panic!("neither a counter nor a histogram: {metric:?}"),
             };
             assert_eq!(created.as_ref().map(unix_nanos), besides.created);
-            seen.push((observed(labels, &["outcome"]), family.name().to_owned(), value));
+            seen.push((observed(labels, &["outcome", "error_type"]), family.name().to_owned(), value));
         }
     }
     let expected = model.shown().flat_map(|known| {
         let shown = besides.labels(known);
-        family_values(known).into_iter().map(move |(name, value)| (shown.clone(), name.to_owned(), value))
+        family_values(known, model.tells_kinds())
+            .into_iter()
+            .map(move |(name, value)| (shown.clone(), name.to_owned(), value))
     });
     same(expected.collect(), seen);
     judge_gauges(model, besides, &gauges);
@@ -56,12 +58,11 @@ fn unix_nanos(time: &ProtoTimestamp) -> u64 {
     time.seconds as u64 * 1_000_000_000 + time.nanos as u64
 }
 
-fn family_values(known: &ModelSeries) -> Vec<(&'static str, String)> {
+fn family_values(known: &ModelSeries, tells_kinds: bool) -> Vec<(&'static str, String)> {
     let [(requests, _), (latency, _), (size, _)] = FAMILIES;
-    let count = |outcome| known.of(Some(outcome)).count() as f64;
-    let mut values: Vec<_> = Outcome::ALL
-        .into_iter()
-        .map(|outcome| (requests, format!("{} {}", outcome.as_str(), count(outcome))))
+    let counts = known.counts(tells_kinds).into_iter();
+    let mut values: Vec<_> = counts
+        .map(|(outcome, kind, count)| (requests, format!("{} {}", part_of(outcome.as_str(), kind), count as f64)))
         .collect();
     let both = known.of(None);
     let cumulative =
