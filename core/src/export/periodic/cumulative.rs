@@ -104,6 +104,8 @@ mod tests {
         let (mut interval, _) =
             DeltaInterval::new(registry, ExportOptions::default(), memory, start).expect("enough memory");
         let delta = Delta::new(accounts, &resource, &mut interval);
-        assert_eq!((Cumulative::new(accounts, &resource, start).held(), delta.held()), (3, 3));
+        let cumulative = Cumulative::new(accounts, &resource, start);
+        assert_eq!((cumulative.held(), delta.held()), (3, 3));
+        assert_eq!(cumulative.body_limit(4 << 20), 4 << 20, "one recorder is read in no time");
     }
 }
