@@ -324,11 +324,21 @@ mod tests {
         static STORAGE: Storage<4, 1, 256> = Storage::new();
         let registry = STORAGE.registry();
         let mut pump = registry.pump().expect("the only one");
-        pump.attach(Exporter::Statsd);
+        // Of two exporters one goes.
+        for exporter in [Exporter::Statsd, Exporter::Influxdb] {
+            pump.attach(exporter);
+        }
+        pump.detach(Exporter::Influxdb);
+        pump.set_phase(Phase::drawn(1 << 63));
+        let sample = Sample::ok(core::time::Duration::ZERO).completed_at(Timestamp::from_unix_nanos(7 * MILLI));
         let (mut recorder, series) = (registry.recorder(), registry.series("GET", "/"));
-        (0..150).for_each(|_| recorder.record(series, Sample::ok(core::time::Duration::ZERO)));
-        let (mut lengths, mut slices) = ([0; 4], 0);
-        pump.drain_slices(|events| (lengths[slices], slices) = (events.len(), slices + 1));
+        (0..150).for_each(|_| recorder.record(series, sample));
+        let (mut lengths, mut slices, mut first) = ([0; 4], 0, None);
+        pump.drain_slices(|events| {
+            first.get_or_insert(events[0].completed_at.as_unix_nanos());
+            (lengths[slices], slices) = (events.len(), slices + 1);
+        });
+        assert_eq!(first, Some(7 * MILLI + MILLI / 2));
         assert_eq!((lengths, slices), ([SLICE_EVENTS, SLICE_EVENTS, 150 - 2 * SLICE_EVENTS, 0], 3));
     }
 

@@ -506,6 +506,11 @@ fn a_socket_that_leads_nowhere_is_made_anew_after_pauses_and_the_name_is_asked()
     bench.answers.clear();
     bench.run(&mut events.source(), 32_000);
     assert_eq!((events.account(), bench.machine.attempts().health), ("sent 3".into(), Health::Well));
+    // The next failure is a first one again.
+    events.record([50]);
+    bench.answers = [Fails(Fault::Away)].into();
+    bench.run(&mut events.source(), 32_200);
+    assert_eq!(events.account(), "sent 4");
 }
 
 #[test]

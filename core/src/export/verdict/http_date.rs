@@ -84,6 +84,8 @@ mod tests {
             ("Wed, 01 Mar 2000 00:00:00 GMT", 951_868_800),
             ("Wed, 26 Nov 2025 00:00:00 GMT", NOW),
             ("Sunday, 06-Nov-50 08:49:37 GMT", 2_551_337_377),
+            // Fifty years ahead, and no further.
+            ("Wednesday, 06-Nov-75 08:49:37 GMT", 3_340_255_777),
             // The longest of all.
             ("Wednesday, 26-Nov-25 00:00:00 GMT", NOW),
             ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400),

@@ -133,6 +133,18 @@ fn counters_that_say_their_second_follow_the_values_and_hold_their_requests() {
 }
 
 #[test]
+fn what_the_buffer_has_no_room_for_follows_at_once() {
+    let storage = TestStorage::new();
+    let (mut bench, mut interval) =
+        (Bench::new(1, DatagramTarget::UnixSocket), Interval::new(storage.registry(), false));
+    bench.run(&mut interval.source(), 1);
+    interval.record(90);
+    let log = bench.run(&mut interval.source(), 50);
+    let expected = "[1] send0:1x200 send0:1x200 send0:1x71 look0 [2] send0:1x188 send0:1x133";
+    assert_eq!((log.as_str(), interval.account()), (expected, [50, 0, 0, 40]));
+}
+
+#[test]
 fn each_counter_leaves_whatever_the_socket_bears() {
     let storage = TestStorage::new();
     let (mut bench, mut interval) =
@@ -142,6 +154,7 @@ fn each_counter_leaves_whatever_the_socket_bears() {
     bench.run(&mut interval.source(), 10_099);
     bench.answers = [Fails(Fault::TooLarge)].into();
     let log = bench.run(&mut interval.source(), 19_000);
+    assert_eq!(interval.packing.contexts(), 2);
     let expected = "[10100] look0 send0:1x164 too large send0:1x62 send0:1x101 [10200] look0";
     assert_eq!((log.as_str(), interval.account()), (expected, [2, 0, 0, 0]));
 }
