@@ -83,31 +83,3 @@ impl fmt::Debug for Accounts<'_> {
         f.debug_list().entries(Exporter::ALL.map(|exporter| self.registry.account(exporter))).finish()
     }
 }
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::registry::storage::Storage;
-    use crate::request::sample::Sample;
-
-    #[test]
-    fn what_was_dropped_is_not_waited_for_and_not_dropped_again() {
-        static STORAGE: Storage<4, 1, 2> = Storage::new();
-        let registry = STORAGE.registry();
-        let (accounts, series) = (Accounts::new(registry), registry.series("GET", "/"));
-        let mut recorder = registry.recorder();
-        let ledger = accounts.open(Exporter::Prometheus);
-        (0..3).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
-        ledger.add_sent(1);
-        ledger.add_dropped(DropReason::Refused, 1);
-        let account = accounts.close(Exporter::Prometheus, DropReason::Unscraped);
-        assert_eq!((account.dropped.get(DropReason::Unscraped), account.balanced()), (1, true));
-        assert!(!Account { held: 1, ..account }.balanced());
-        // Nothing is left to be sent.
-        let ledger = accounts.open(Exporter::Prometheus);
-        (0..2).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
-        ledger.add_sent(1);
-        ledger.add_dropped(DropReason::Refused, 1);
-        assert!(accounts.linger(Exporter::Prometheus, Duration::MAX).is_none());
-    }
-}

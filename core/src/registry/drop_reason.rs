@@ -103,20 +103,3 @@ impl Dropped {
         self.0[cause as usize] += requests;
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_dropped_at_a_step_is_the_sum_of_its_reasons() {
-        let dropped = Dropped(core::array::from_fn(|cause| 1 << cause));
-        let sum = |causes: &[DropReason]| causes.iter().map(|cause| dropped.get(*cause)).sum::<u64>();
-        use DropReason::{BufferFull, Deadline, RingFull, Sampled, Unscraped};
-        let (choosing, queueing, stopping) =
-            (sum(&[Sampled]), sum(&[RingFull, BufferFull]), sum(&[Deadline, Unscraped]));
-        let sending = dropped.total() - choosing - queueing - stopping;
-        let steps = [DropStage::Choosing, DropStage::Queueing, DropStage::Sending, DropStage::Stopping];
-        assert_eq!(steps.map(|stage| dropped.at(stage)), [choosing, queueing, sending, stopping]);
-    }
-}
