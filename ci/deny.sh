@@ -28,8 +28,8 @@ deny() {
     cargo deny --locked --config deny.toml "$@" || exit 1
 }
 
-# The workspace, and the three apart from it.
-for manifest in Cargo.toml examples/Cargo.toml fuzz/Cargo.toml core/no-std-proof/Cargo.toml; do
+# The workspace, and the four apart from it.
+for manifest in Cargo.toml examples/Cargo.toml examples/bare-metal/Cargo.toml fuzz/Cargo.toml core/no-std-proof/Cargo.toml; do
     echo "--- $manifest"
     # A smaller tree needs fewer of the licences.
     deny --manifest-path $manifest check \
