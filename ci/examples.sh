@@ -36,7 +36,7 @@ cargo build --quiet --locked --manifest-path $manifest --workspace --exclude own
 # The suite that a runtime of one's own passes.
 cargo test --quiet --locked --manifest-path $manifest -p own-runtime --test conformance
 cargo test --quiet --locked --manifest-path $manifest -p own-encoder
-cargo build --quiet --locked --manifest-path $manifest -p own-bench --benches
+cargo test --quiet --locked --manifest-path $manifest -p own-bench --bench overhead --no-run
 
 checked=()
 # says NAME LINE...: each line, an extended regular expression, is a line that the example prints.
