@@ -14,6 +14,7 @@ use crate::registry::drop_reason::DropReason;
 const WINDOW_ITEMS: usize = 1_024;
 /// Bytes that are enough for their texts, of some 100 bytes each.
 pub const WINDOW_BYTES: usize = 128 << 10;
+const _: () = assert!(WINDOW_BYTES >= 100 * WINDOW_ITEMS, "see above");
 
 /// How the requests of a sink are packed into datagrams. It has some 12 KiB, besides the encoder and the texts.
 ///
