@@ -38,9 +38,16 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn memory_that_is_written_to_is_resident() {
-        let before = resident().expect("Linux says it");
-        let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
-        let grown = resident().expect("Linux says it") - before;
-        assert!(grown >= memory.len() as u64 * 9 / 10, "{grown}");
+        const BYTES: u64 = 64 << 20;
+        let grown = || {
+            let before = resident().expect("Linux says it");
+            let memory = std::hint::black_box(vec![1_u8; BYTES as usize]);
+            let now = resident().expect("Linux says it");
+            drop(memory);
+            now.saturating_sub(before)
+        };
+        // The other tests of this process take memory and give it back meanwhile.
+        let seen = Vec::from_iter((0..20).map(|_| grown()).take_while(|grown| *grown < BYTES * 9 / 10));
+        assert!(seen.len() < 20, "{seen:?}");
     }
 }
