@@ -1,0 +1,133 @@
+//! Instruments of the engine's own: declared once, then recorded through the recorder that the engine has already.
+
+pub(crate) mod declaration;
+pub(crate) mod declared;
+pub(crate) mod instrument_error;
+pub(crate) mod reserved;
+
+use core::time::Duration;
+
+use self::declaration::{Declaration, InstrumentShape, Reach};
+use self::declared::Instruments;
+use self::instrument_error::InstrumentError;
+use crate::metrics::InstrumentKind;
+use crate::metrics::handles::{Counter, Histogram};
+use crate::metrics::produced_names::{Named, NamedKind, clash};
+use crate::metrics::unit::{ShownUnit, Unit};
+use crate::registry::Registry;
+
+impl<'a> Registry<'a> {
+    /// A counter of the engine's own for each series, declared now if it is new: the same name, unit and reach give the same
+    /// handle, from any thread. Every format shows it, by the rules of `docs/own-instruments.md`.
+    ///
+    /// Declare instruments before the load begins: this takes a lock of the storage for an instant.
+    ///
+    /// ```
+    /// use loaddensity_metrics_core::{Exponential, Storage, Unit};
+    ///
+    /// // Room for one counter and no histogram.
+    /// static STORAGE: Storage<100, 4, 1_024, Exponential, 1> = Storage::new();
+    /// let registry = STORAGE.registry();
+    /// let checks_failed = registry.counter("checks_failed", Unit::One, "Checks that failed")?;
+    /// let series = registry.series("GET", "/items");
+    /// registry.recorder().add(checks_failed, series, 2);
+    /// assert_eq!(registry.series_counter_total(checks_failed, series).sum, 2);
+    /// # Ok::<(), loaddensity_metrics_core::InstrumentError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A name or a description that cannot be shown, or that is somebody else's; no room: see [`InstrumentError`].
+    pub fn counter(self, name: &str, unit: Unit, description: &str) -> Result<Counter, InstrumentError> {
+        self.own_counter(name, unit, description, Reach::Series)
+    }
+
+    /// The same for the whole run: [`Recorder::add_to_run`](crate::Recorder::add_to_run) counts in it.
+    ///
+    /// # Errors
+    /// As for [`counter`](Self::counter).
+    pub fn run_counter(self, name: &str, unit: Unit, description: &str) -> Result<Counter, InstrumentError> {
+        self.own_counter(name, unit, description, Reach::Run)
+    }
+
+    /// A histogram of times of the engine's own for each series, declared now if it is new, like
+    /// [`counter`](Self::counter). Every format shows it in milliseconds.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use loaddensity_metrics_core::{Exponential, Storage};
+    ///
+    /// // Room for one histogram and no counter.
+    /// static STORAGE: Storage<100, 4, 1_024, Exponential, 0, 1> = Storage::new();
+    /// let registry = STORAGE.registry();
+    /// let description = "From the request's last byte to the answer's first";
+    /// let first_byte = registry.timer("time_to_first_byte", description)?;
+    /// let series = registry.series("GET", "/items");
+    /// registry.recorder().observe(first_byte, series, Duration::from_micros(850));
+    /// let total = registry.series_histogram_total(first_byte, series);
+    /// assert_eq!((total.count(), total.sum), (1, 850_000));
+    /// # Ok::<(), loaddensity_metrics_core::InstrumentError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`counter`](Self::counter).
+    pub fn timer(self, name: &str, description: &str) -> Result<Histogram<Duration>, InstrumentError> {
+        self.own_histogram(name, ShownUnit::Milliseconds, description, Reach::Series).map(Histogram::from_bits)
+    }
+
+    /// The same for the whole run: [`Recorder::observe_in_run`](crate::Recorder::observe_in_run) counts in it.
+    ///
+    /// # Errors
+    /// As for [`counter`](Self::counter).
+    pub fn run_timer(self, name: &str, description: &str) -> Result<Histogram<Duration>, InstrumentError> {
+        self.own_histogram(name, ShownUnit::Milliseconds, description, Reach::Run).map(Histogram::from_bits)
+    }
+
+    /// A histogram of numbers of the engine's own for each series, declared now if it is new, like
+    /// [`counter`](Self::counter).
+    ///
+    /// # Errors
+    /// As for [`counter`](Self::counter).
+    pub fn histogram(self, name: &str, unit: Unit, description: &str) -> Result<Histogram<u64>, InstrumentError> {
+        self.own_histogram(name, unit.into(), description, Reach::Series).map(Histogram::from_bits)
+    }
+
+    /// The same for the whole run: [`Recorder::observe_in_run`](crate::Recorder::observe_in_run) counts in it.
+    ///
+    /// # Errors
+    /// As for [`counter`](Self::counter).
+    pub fn run_histogram(self, name: &str, unit: Unit, description: &str) -> Result<Histogram<u64>, InstrumentError> {
+        self.own_histogram(name, unit.into(), description, Reach::Run).map(Histogram::from_bits)
+    }
+
+    fn own_counter(self, name: &str, unit: Unit, text: &str, reach: Reach) -> Result<Counter, InstrumentError> {
+        let shape = InstrumentShape { kind: InstrumentKind::Counter, unit: unit.into(), reach };
+        self.declare(&Declaration::new(name, text, shape)?).map(Counter::from_bits)
+    }
+
+    fn own_histogram(self, name: &str, unit: ShownUnit, text: &str, reach: Reach) -> Result<u32, InstrumentError> {
+        let shape = InstrumentShape { kind: InstrumentKind::Histogram, unit, reach };
+        self.declare(&Declaration::new(name, text, shape)?)
+    }
+
+    fn declare(self, wanted: &Declaration<'_>) -> Result<u32, InstrumentError> {
+        let named = wanted.named();
+        if reserved::is_reserved(&named) {
+            return Err(InstrumentError::Reserved);
+        }
+        self.own_instruments().declare(wanted, || self.gauge_names().all(|name| !clash(&gauge(&name), &named)))
+    }
+
+    /// Whether some format would call an instrument what it calls a gauge of this name.
+    pub(crate) fn is_instrument(self, name: &str) -> bool {
+        self.own_instruments().each().any(|declared| clash(&declared.named(), &gauge(name)))
+    }
+
+    pub(crate) fn own_instruments(self) -> Instruments<'a> {
+        Instruments { control: &self.parts.control.instruments, words: self.parts.seldom.declared() }
+    }
+}
+
+/// A gauge of this name.
+pub(crate) const fn gauge(name: &str) -> Named<'_> {
+    Named { name, kind: NamedKind::Gauge, unit: ShownUnit::One }
+}
