@@ -333,7 +333,8 @@ impl<'a> Recorder<'a> {
     fn add_elsewhere(&mut self, counter: u32, series: u32, by: u64) {
         let Some((series, place)) = self.observed_place(counter, series, InstrumentKind::Counter) else { return };
         if self.is_sharing() {
-            return own_observed::add_shared(self.registry.parts.seldom.spill_observed(), place, by);
+            let cell = self.registry.parts.seldom.spill_observed().counters.get(place);
+            return cell.into_iter().for_each(|cell| own_observed::raise_shared(cell, by));
         }
         self.observed.add(self.registry.parts.entries.len(), counter, series, by);
     }

@@ -6,7 +6,7 @@ use crate::atomics::Ordering;
 use crate::counts::bounds::Quantity;
 use crate::counts::lane_sums::LaneSums;
 use crate::counts::observable::Observable;
-use crate::counts::observed_cells::{CounterCell, ObservedCells, counter_word, place};
+use crate::counts::observed_cells::{ObservedCells, counter_word, number_of, place};
 use crate::counts::outcome_cell::OutcomeCell;
 use crate::metrics::InstrumentKind;
 use crate::metrics::handles::{self, Counter, Histogram};
@@ -189,9 +189,4 @@ impl<'a> Registry<'a> {
             read(self.parts.seldom.spill_observed());
         }
     }
-}
-
-fn number_of(cell: &CounterCell) -> u64 {
-    // Acquire pairs with the release of whoever counts.
-    cell[counter_word::NUMBER].load(Ordering::Acquire)
 }

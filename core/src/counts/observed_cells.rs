@@ -3,8 +3,8 @@
 //! Numbers of observations are stored after all else that is counted of them, with release, and read first: whoever sees an
 //! observation in the number finds it in the sum and in the lanes.
 
-use crate::atomics::AtomicU64;
 use crate::atomics::owned::{OwnedU16, OwnedU32};
+use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::cells::ClassicCell;
 use crate::counts::lane_sums::QUANTITY_LANES;
 use crate::counts::layout::{CellHead, HEAD};
@@ -18,6 +18,12 @@ pub(crate) mod counter_word {
     pub(crate) const SUM: usize = 0;
     /// How often it was raised.
     pub(crate) const NUMBER: usize = 1;
+}
+
+/// How often a counter was raised. To be read before its sum.
+pub(crate) fn number_of(cell: &CounterCell) -> u64 {
+    // Acquire pairs with the release of whoever counts.
+    cell[counter_word::NUMBER].load(Ordering::Acquire)
 }
 
 /// The lanes of a histogram, which counts one quantity: 640 bytes.

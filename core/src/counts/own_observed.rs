@@ -77,8 +77,7 @@ impl<'a> OwnObserved<'a> {
         let Some(cell) = self.place(capacity, counter, series).and_then(|place| self.counters.get(place)) else {
             return false;
         };
-        add_own(&cell[counter_word::SUM], by);
-        count_own(&cell[counter_word::NUMBER]);
+        raise_own(cell, by);
         true
     }
 
@@ -144,13 +143,18 @@ pub(crate) fn carry(cells: HistogramCells<'_>, place: usize, lane: usize) {
     }
 }
 
-/// Raises a counter of the spill shard.
-pub(crate) fn add_shared(cells: ObservedCells<'_>, place: usize, by: u64) {
-    if let Some(cell) = cells.counters.get(place) {
-        cell[counter_word::SUM].fetch_add(by, Relaxed);
-        // Release, as in `count_own`.
-        cell[counter_word::NUMBER].fetch_add(1, Release);
-    }
+/// Raises a counter that this thread alone does.
+#[inline(always)]
+pub(crate) fn raise_own(cell: &CounterCell, by: u64) {
+    add_own(&cell[counter_word::SUM], by);
+    count_own(&cell[counter_word::NUMBER]);
+}
+
+/// Raises a counter that several threads do.
+pub(crate) fn raise_shared(cell: &CounterCell, by: u64) {
+    cell[counter_word::SUM].fetch_add(by, Relaxed);
+    // Release, as in `count_own`.
+    cell[counter_word::NUMBER].fetch_add(1, Release);
 }
 
 /// Counts a value in a histogram of the spill shard.
