@@ -131,3 +131,94 @@ impl<'a> Registry<'a> {
 pub(crate) const fn gauge(name: &str) -> Named<'_> {
     Named { name, kind: NamedKind::Gauge, unit: ShownUnit::One }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::metrics::produced_names::{dogstatsd, influxdb, otlp, prometheus};
+    use crate::random::Random;
+    use crate::registry::storage::{Classic, Storage};
+    use std::boxed::Box;
+    use std::collections::BTreeSet;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    /// What the exporters show of requests and of themselves, as their documents spell it, without what all names begin with.
+    const PROMETHEUS: &str = "requests requests_total requests_created request_latency_ms request_latency_ms_bucket \
+         request_latency_ms_sum request_latency_ms_count response_bytes response_bytes_bucket response_bytes_sum \
+         response_bytes_count run run_info exporter_held registry_series";
+    const OTLP: &str = "requests request.latency response.size";
+    const DOGSTATSD: &str = "requests request.latency response.size";
+    const INFLUXDB: &str = "time method name outcome status error_type";
+
+    /// Names that meet in many ways.
+    const NAMES: [&str; 22] = [
+        "a",
+        "a_count",
+        "a_sum",
+        "a_max",
+        "a_p99",
+        "a_bucket",
+        "a_created",
+        "a_ms",
+        "a_bytes",
+        "a_ms_sum",
+        "a_bytes_total",
+        "a_total",
+        "b",
+        "b_count",
+        "requests",
+        "request_latency",
+        "response",
+        "run",
+        "time",
+        "name",
+        "exporter_held",
+        "registry_series",
+    ];
+
+    fn declare_any(registry: Registry<'_>, name: &str, kind: usize) -> bool {
+        match kind {
+            0 => registry.counter(name, Unit::One, "").is_ok(),
+            1 => registry.run_counter(name, Unit::Bytes, "").is_ok(),
+            2 => registry.timer(name, "").is_ok(),
+            3 => registry.histogram(name, Unit::One, "").is_ok(),
+            4 => registry.run_histogram(name, Unit::Bytes, "").is_ok(),
+            _ => registry.gauge(name).is_ok(),
+        }
+    }
+
+    /// All names of a format must be different.
+    fn check_names(registry: Registry<'_>) {
+        let gauges: Vec<_> = registry.gauge_names().collect();
+        let declared: Vec<_> = registry.own_instruments().each().collect();
+        for (format, own) in [
+            (prometheus as fn(&Named<'_>) -> _, PROMETHEUS),
+            (otlp, OTLP),
+            (dogstatsd, DOGSTATSD),
+            (influxdb, INFLUXDB),
+        ] {
+            let mut seen: BTreeSet<String> = own.split_whitespace().map(ToString::to_string).collect();
+            let all = declared.iter().map(|it| it.named()).chain(gauges.iter().map(|name| gauge(name)));
+            for named in all {
+                for produced in format(&named).of(&named) {
+                    assert!(seen.insert(produced.to_string()), "{produced} twice: {declared:?}, {gauges:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_declared_no_format_has_one_name_for_two() {
+        let (mut random, mut most) = (Random::new(7), 0);
+        for _ in 0..300 {
+            let storage = Box::<Storage<2, 1, 2, Classic, 16, 16>>::default();
+            let registry = storage.registry();
+            let accepted = (0..40).filter(|_| declare_any(registry, NAMES[random.below(NAMES.len())], random.below(6)));
+            most = accepted.count().max(most);
+            check_names(registry);
+        }
+        assert!(most > 8, "hardly anything was accepted: {most}");
+    }
+}
