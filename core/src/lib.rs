@@ -121,7 +121,7 @@ pub use export::{Backoff, verdict};
 pub use formats::weights::Weights;
 pub use formats::{dogstatsd, influxdb, otlp, prometheus};
 pub use labels::constant::{CONSTANT_BYTES, ConstantLabelError, ConstantLabels};
-pub use metrics::handles::{Counter, Histogram};
+pub use metrics::handles::{Counter, DESCRIPTION_BYTES, Histogram, INSTRUMENT_NAME_BYTES};
 pub use metrics::unit::{ShownUnit, Unit};
 pub use metrics::{INSTRUMENTS, Instrument, InstrumentKind};
 pub use recorder::Recorder;
@@ -134,7 +134,7 @@ pub use registry::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, Spill
 pub use registry::exemplars::{Exemplar, TraceContext};
 pub use registry::exporter::Exporter;
 pub use registry::gauges::{GAUGE_NAME_BYTES, GAUGES, Gauge, GaugeError};
-pub use registry::instruments::declaration::{DESCRIPTION_BYTES, INSTRUMENT_NAME_BYTES, Reach};
+pub use registry::instruments::declaration::Reach;
 pub use registry::instruments::instrument_error::InstrumentError;
 pub use registry::ledger::Ledger;
 pub use registry::linger::{Begun, Linger, Lingering};

@@ -209,7 +209,7 @@ impl<'a> Recorder<'a> {
         match self.observed.observe(capacity, slots, seen, |place, lane| self.carry(place, lane)) {
             Counting::Done => {}
             Counting::Unknown | Counting::Crowded => {
-                self.observe_elsewhere(seen.handle, series, V::QUANTITY, seen.value)
+                self.observe_elsewhere(seen.handle, series, V::QUANTITY, seen.value);
             }
         }
     }

@@ -460,9 +460,8 @@ fn follow<H: Histograms>(storage: &Engine<H>, threads: &[Vec<Step>]) {
         }
     });
     let all = || threads.iter().flatten().copied();
-    let of = |at: usize| move |other: usize| series[other] == series[at];
-    for at in 0..series.len() {
-        let is_of = of(at);
+    for of in series {
+        let is_of = |other: usize| series[other] == of;
         let picked = |pick: &dyn Fn(Step) -> Option<u64>| all().filter_map(pick).collect::<Values>();
         let added = picked(&|step| {
             matches!(step, Step::Add(0, other, _) if is_of(other)).then(|| match step {
@@ -470,18 +469,18 @@ fn follow<H: Histograms>(storage: &Engine<H>, threads: &[Vec<Step>]) {
                 _ => 0,
             })
         });
-        let total = registry.series_counter_total(counters[0], series[at]);
+        let total = registry.series_counter_total(counters[0], of);
         assert_eq!(pair(total), (added.iter().fold(0, |sum: u64, by| sum.wrapping_add(*by)), added.len() as u64));
         let timed = picked(&|step| match step {
             Step::Time(other, nanos) if is_of(other) => Some(nanos.min(LONGEST)),
             _ => None,
         });
-        check_histogram(&registry.series_histogram_total(times, series[at]), &timed);
+        check_histogram(&registry.series_histogram_total(times, of), &timed);
         let numbered = picked(&|step| match step {
             Step::Number(other, value) if is_of(other) => Some(value.min(LARGEST)),
             _ => None,
         });
-        check_histogram(&registry.series_histogram_total(numbers, series[at]), &numbered);
+        check_histogram(&registry.series_histogram_total(numbers, of), &numbered);
     }
     let of_run = all().filter_map(|step| match step {
         Step::RunTime(nanos) => Some(nanos.min(LONGEST)),

@@ -1,4 +1,4 @@
-//! The handles of an engine's own instruments.
+//! The handles of an engine's own instruments, and how many and how long things are.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -57,6 +57,11 @@ impl<V> fmt::Debug for Histogram<V> {
         write_place(f, "Histogram", self.0)
     }
 }
+
+/// The most bytes of an instrument's name.
+pub const INSTRUMENT_NAME_BYTES: usize = 48;
+/// The most bytes of an instrument's description.
+pub const DESCRIPTION_BYTES: usize = 128;
 
 /// No registry has this tag, so that no registry takes it for one of its own.
 pub(crate) const NONE: u32 = 0;

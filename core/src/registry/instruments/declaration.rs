@@ -4,14 +4,10 @@ use heapless::{String, Vec};
 
 use crate::atomics::{AtomicU64, Ordering, words};
 use crate::metrics::InstrumentKind;
+use crate::metrics::handles::{DESCRIPTION_BYTES, INSTRUMENT_NAME_BYTES};
 use crate::metrics::produced_names::{Named, NamedKind};
 use crate::metrics::unit::ShownUnit;
 use crate::registry::instruments::instrument_error::InstrumentError;
-
-/// The most bytes of an instrument's name.
-pub const INSTRUMENT_NAME_BYTES: usize = 48;
-/// The most bytes of an instrument's description.
-pub const DESCRIPTION_BYTES: usize = 128;
 
 /// Whether an instrument counts each series by itself or the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::metrics::InstrumentKind;
-use crate::registry::instruments::declaration::{DESCRIPTION_BYTES, INSTRUMENT_NAME_BYTES};
+use crate::metrics::handles::{DESCRIPTION_BYTES, INSTRUMENT_NAME_BYTES};
 
 /// Why there is no such instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,6 +69,11 @@ impl<A: ZeroedAtomic> Aligned<A> {
     }
 }
 
+/// So many of so many.
+pub(super) fn product(a: usize, b: usize) -> Result<usize, SizeError> {
+    a.checked_mul(b).ok_or(SizeError::Memory)
+}
+
 macro_rules! impl_zeroed {
     ($($atomic:ty),*) => {$(
         impl ZeroedAtomic for $atomic {

@@ -5,7 +5,7 @@ extern crate alloc;
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::aligned::{Aligned, ZeroedAtomic as _};
+use super::aligned::{Aligned, ZeroedAtomic as _, product};
 use super::heap_instruments::HeapInstruments;
 use super::size_error::SizeError;
 use crate::atomics::owned::{OwnedU16, OwnedU32};
@@ -98,7 +98,6 @@ impl HeapStorage {
     /// assert!(storage.registry().counter("checks", Unit::One, "Checks").is_ok());
     /// # Ok::<(), loaddensity_metrics_core::SizeError>(())
     /// ```
-    #[must_use]
     pub const fn builder(series: usize, shards: usize, ring: usize) -> HeapStorageBuilder {
         HeapStorageBuilder { series, shards, ring, has_exponentials: true, counters: 0, histograms: 0 }
     }
@@ -273,8 +272,4 @@ impl fmt::Debug for HeapStorage {
 /// An array of zeros that never passes over the stack.
 fn zeroed_array<const N: usize>() -> Result<Box<[AtomicU64; N]>, SizeError> {
     AtomicU64::zeroed(N)?.try_into().map_err(|_| SizeError::Memory)
-}
-
-pub(super) fn product(a: usize, b: usize) -> Result<usize, SizeError> {
-    a.checked_mul(b).ok_or(SizeError::Memory)
 }

@@ -1,7 +1,6 @@
 //! An engine's own instruments in storage on the heap.
 
-use super::aligned::Aligned;
-use super::heap::product;
+use super::aligned::{Aligned, product};
 use super::size_error::SizeError;
 use crate::atomics::AtomicU64;
 use crate::atomics::owned::{OwnedU16, OwnedU32};
