@@ -56,8 +56,12 @@ fn check_form(name: &str) -> Result<(), InstrumentError> {
     if !begins || !fits || name.contains("__") || name.ends_with('_') {
         return Err(InstrumentError::Name);
     }
-    let last = name.rsplit('_').next().unwrap_or(name);
-    if UNITS.contains(&last) { Err(InstrumentError::UnitInName) } else { Ok(()) }
+    // By bytes: the search of a text for a character keeps a check that may panic.
+    let ends_with = |unit: &&str| {
+        let before = name.as_bytes().strip_suffix(unit.as_bytes());
+        before.is_some_and(|before| matches!(before.last(), None | Some(b'_')))
+    };
+    if UNITS.iter().any(ends_with) { Err(InstrumentError::UnitInName) } else { Ok(()) }
 }
 
 /// What formats add to names, and what looks as if they had.
