@@ -49,6 +49,7 @@
 //! | size | the bytes of the body's data frames, without headers and trailers |
 //! | status | that of the response; 0 without one |
 //! | outcome | [`by_status`], or your own rule: [`RequestLayer::outcome`] |
+//! | kind of failure | by how it ended; that of a service's error: [`RequestLayer::error_kinds`] |
 //! | series | what a function says of the request: [`by_route`], or your own |
 //!
 //! # Names
@@ -86,7 +87,7 @@ mod pending;
 mod recorded_body;
 mod recorded_future;
 
-pub use completed::{Completed, Ending, OutcomeRule, by_status};
+pub use completed::{AnyServiceError, Completed, Ending, ErrorKindRule, OutcomeRule, by_status};
 pub use layer::{RecordedService, RequestLayer};
 pub use naming::{RouteTemplate, by_route, method_name};
 pub use recorded_body::RecordedBody;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use http::{Method, Response, header};
 use http_body::Body;
-use loaddensity_metrics_shell::{LocalRecorder, Sample, Series, Timestamp};
+use loaddensity_metrics_shell::{ErrorKind, LocalRecorder, Outcome, Sample, Series, Timestamp};
 
 use crate::completed::{Completed, Ending, OutcomeRule};
 
@@ -22,6 +22,8 @@ pub(crate) struct Pending<O: OutcomeRule> {
     announced: Option<u64>,
     /// How the request ends if nothing more is heard of it.
     ending: Ending,
+    /// What the service's error is.
+    error: Option<ErrorKind>,
 }
 
 impl<O: OutcomeRule> Pending<O> {
@@ -43,6 +45,7 @@ impl<O: OutcomeRule> Pending<O> {
             bytes: 0,
             announced: None,
             ending: Ending::Cancelled,
+            error: None,
         }
     }
 
@@ -70,6 +73,11 @@ impl<O: OutcomeRule> Pending<O> {
     pub(crate) fn end(mut self, ending: Ending) {
         self.ending = ending;
     }
+
+    /// The service answered with an error of this kind.
+    pub(crate) fn failed(mut self, kind: ErrorKind) {
+        (self.ending, self.error) = (Ending::ServiceError, Some(kind));
+    }
 }
 
 impl<O: OutcomeRule> Drop for Pending<O> {
@@ -81,8 +89,14 @@ impl<O: OutcomeRule> Drop for Pending<O> {
             response_bytes: self.bytes,
             latency,
             ending: self.ending,
+            error: self.error.or_else(|| self.ending.error_kind(self.status)),
         };
-        let sample = Sample::new((self.rule)(completed), latency).status(self.status).response_bytes(self.bytes);
+        let outcome = (self.rule)(completed);
+        let sample = Sample::new(outcome, latency).status(self.status).response_bytes(self.bytes);
+        let sample = match completed.error {
+            Some(kind) if outcome == Outcome::Failure => sample.error(kind),
+            _ => sample,
+        };
         let completed_at = self.clock.map_or_else(Timestamp::default, |clock| clock());
         self.recorder.record(self.series, sample.completed_at(completed_at));
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures_lite::future::block_on;
 use http::{Method, Request};
 use http_body_util::BodyExt;
-use loaddensity_metrics_shell::{HeapStorage, LocalRecorder, Outcome, Registry, Series, Timestamp};
+use loaddensity_metrics_shell::{ErrorKind, HeapStorage, LocalRecorder, Outcome, Registry, Series, Timestamp};
 use loaddensity_metrics_tower::{Completed, Ending, RecordedFuture, RequestLayer, RouteTemplate, by_route, by_status};
 use scripted::Step::{Broken, Data, Pending, Trailers};
 use scripted::{Script, ScriptedAnswer, ScriptedService, Step};
@@ -178,6 +178,32 @@ fn requests_are_named_by_method_and_template_and_never_by_path() {
     assert_eq!(named("PATCH", None), recorder.series("PATCH", "no route"));
     assert_eq!(named("BREW", None), recorder.series("_OTHER", "no route"));
     assert_eq!(registry.usage().series, 3);
+}
+
+#[test]
+fn a_failure_has_the_kind_of_how_it_ended_unless_its_status_says_more() {
+    let broken = |status| Script::answering(status, [Data(5), Broken]);
+    let failing = Script { status: None, pending: 1, ..Script::answering(200, []) };
+    for (script, is_cancelled, kind) in [
+        (broken(200), false, ErrorKind::Reset),
+        (broken(503), false, ErrorKind::Status),
+        (Script::answering(404, [Data(5)]), false, ErrorKind::Status),
+        (failing.clone(), true, ErrorKind::Timeout),
+        (failing, false, ErrorKind::Connect),
+    ] {
+        let registry = registry();
+        registry.set_error_label().expect("nothing is recorded yet");
+        let layer = RequestLayer::new(LocalRecorder::new(registry), by_route);
+        let mut service = layer.error_kinds(|_: &scripted::Scripted| ErrorKind::Connect).layer(ScriptedService);
+        let call = service.call(Request::new(script));
+        if is_cancelled {
+            drop(call);
+        } else if let Ok(answer) = block_on(call) {
+            let _ = block_on(answer.into_body().collect());
+        }
+        let totals = registry.totals();
+        assert_eq!((totals.failures(), totals.failures_of(kind)), (1, 1), "{kind:?}");
+    }
 }
 
 type Call = RecordedFuture<ScriptedAnswer, fn(Completed) -> Outcome>;

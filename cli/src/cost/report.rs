@@ -435,7 +435,7 @@ mod tests {
 
     #[test]
     fn memory_is_addressed_resident_now_and_once_every_bucket_was_hot() {
-        let hot = 500 * 5_408 + 8 * (500 * 7_040 + 256 + 2_097_152) + 74_752;
+        let hot = 500 * 5_408 + 8 * (500 * 7_104 + 256 + 2_097_152) + 74_752;
         let addressed = memory::size(501, 8);
         assert!(addressed > hot + 500 * memory::SPILL);
         let text = report(500, 8, None);

@@ -130,17 +130,6 @@ impl<E: EventEncoder> Packer<E> {
         sink.drop_front(packed.events + begun, cause);
     }
 
-    /// Says that the backend has taken the batch except `refused` of its events, which are dropped for `cause`. Which
-    /// events these are makes no difference to the account.
-    pub fn confirm_but<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, refused: usize, cause: DropReason)
-    where
-        B: AsRef<[Event]> + AsMut<[Event]>,
-    {
-        let refused = refused.min(packed.events);
-        sink.drop_front(refused, cause);
-        self.confirm(sink, Packed { events: packed.events - refused, ..packed });
-    }
-
     /// The encoder that it writes with.
     pub(crate) const fn encoder(&self) -> &E {
         &self.encoder

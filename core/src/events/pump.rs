@@ -316,6 +316,32 @@ mod tests {
         })
     }
 
+    #[cfg(not(loom))]
+    #[test]
+    fn events_are_handed_over_in_slices_and_not_one_by_one() {
+        use crate::registry::storage::Storage;
+        use crate::request::sample::Sample;
+        static STORAGE: Storage<4, 1, 256> = Storage::new();
+        let registry = STORAGE.registry();
+        let mut pump = registry.pump().expect("the only one");
+        // Of two exporters one goes.
+        for exporter in [Exporter::Statsd, Exporter::Influxdb] {
+            pump.attach(exporter);
+        }
+        pump.detach(Exporter::Influxdb);
+        pump.set_phase(Phase::drawn(1 << 63));
+        let sample = Sample::ok(core::time::Duration::ZERO).completed_at(Timestamp::from_unix_nanos(7 * MILLI));
+        let (mut recorder, series) = (registry.recorder(), registry.series("GET", "/"));
+        (0..150).for_each(|_| recorder.record(series, sample));
+        let (mut lengths, mut slices, mut first) = ([0; 4], 0, None);
+        pump.drain_slices(|events| {
+            first.get_or_insert(events[0].completed_at.as_unix_nanos());
+            (lengths[slices], slices) = (events.len(), slices + 1);
+        });
+        assert_eq!(first, Some(7 * MILLI + MILLI / 2));
+        assert_eq!((lengths, slices), ([SLICE_EVENTS, SLICE_EVENTS, 150 - 2 * SLICE_EVENTS, 0], 3));
+    }
+
     #[test]
     fn timestamps_carry_the_recorder_and_strictly_increase() {
         let clock = Clock::new(17, (NEVER, LATEST), Phase::NONE);
@@ -378,6 +404,7 @@ mod tests {
     fn a_recorder_whose_clock_shows_nanoseconds_keeps_them() {
         // The times before the first one with nanoseconds cannot be told from those of a coarse clock.
         let clock = Clock::new(1, (NEVER, LATEST), Phase::drawn(u64::MAX));
+        assert_eq!(stamps(&clock, 0, [7_000_000, 8_000_000]), [7_999_999, 8_999_999]);
         let given = [9_000_000, 11_000_008, 12_000_000, 13_000_000];
         assert_eq!(stamps(&clock, 0, given), [9_999_999, 11_000_008, 12_000_000, 13_000_000]);
         // A time that is too late, or none, does not show whether the clock is coarse.

@@ -411,3 +411,93 @@ impl<B, const N: usize> fmt::Debug for Window<B, N> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::registry::accounts::Accounts;
+    use crate::registry::exporter::Exporter;
+    use crate::registry::ledger::Ledger;
+    use crate::registry::storage::Storage;
+    use crate::wire::text::out::Full;
+
+    type TestStorage = Storage<4, 1, 2>;
+
+    /// `N` items of as many letters as the event's size says. It says nothing else of itself.
+    struct Letters<const N: u8>;
+
+    impl<const N: u8> EventEncoder for Letters<N> {
+        const ITEMS: u8 = N;
+
+        fn encode(&self, event: &Event, _: u8, out: &mut [u8]) -> Result<usize, Full> {
+            let room = out.get_mut(..event.response_bytes as usize).ok_or(Full)?;
+            room.fill(b'x');
+            Ok(room.len())
+        }
+    }
+
+    fn sink<'a>(storage: &'a TestStorage, sizes: &[u64]) -> Sink<'a, Vec<Event>> {
+        let ledger = Accounts::new(storage.registry()).open(Exporter::Statsd);
+        let mut sink = Sink::new(vec![Event::default(); sizes.len()], ledger);
+        for size in sizes {
+            sink.offer(Event { response_bytes: *size, ..Event::default() });
+        }
+        sink
+    }
+
+    /// Sent, too large, and still waiting.
+    fn account(ledger: &Ledger) -> (u64, u64, u64) {
+        let (sent, dropped) = ledger.outcome();
+        assert_eq!(dropped.total(), dropped.get(DropReason::TooLarge), "{dropped:?}");
+        (sent, dropped.total(), ledger.held())
+    }
+
+    #[test]
+    fn a_run_is_filled_up_only_where_an_encoder_says_so() {
+        let storage = TestStorage::new();
+        let (mut packer, mut run, mut out) = (Packer::new(Letters::<1>), Run::new(), [0; 99]);
+        packer.pack_run(&mut sink(&storage, &[3, 3, 2, 3]), 9, 5, &mut out, &mut run);
+        assert_eq!((run.datagrams(), run.segment(), run.bytes()), (3, 3, 8));
+        assert_eq!(&out[..8], b"xxxxxxxx");
+        assert_eq!([0..2, 0..3, 2..3].map(|datagrams| run.batch(datagrams).bytes), [6, 8, 2]);
+    }
+
+    #[test]
+    fn a_window_without_room_leaves_events_and_drops_those_that_never_fit() {
+        // Bytes of texts, sizes of events, of which none may have more than 20, and the account when those of the window have left.
+        let table: [(usize, &[u64], _); 4] = [
+            (100, &[10, 21, 10], (2, 1, 0)),
+            (25, &[20, 10], (1, 0, 1)),
+            (10, &[15, 5], (1, 1, 0)),
+            (100, &[21, 21, 21, 21], (0, 3, 1)),
+        ];
+        for (texts, sizes, expected) in table {
+            let storage = TestStorage::new();
+            let (mut sink, mut window) = (sink(&storage, sizes), Window::<_, 3>::new(vec![0; texts]));
+            window.fill(&Packer::new(Letters::<1>), &sink, 20);
+            window.handed_over(window.waiting());
+            window.settle(&mut sink, DropReason::Deadline);
+            assert_eq!(account(sink.ledger()), expected, "{texts} {sizes:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_was_begun_is_sent_with_its_last_item_and_nothing_is_lost_after_it() {
+        let storage = TestStorage::new();
+        let (mut packer, mut sink) = (Packer::new(Letters::<2>), sink(&storage, &[5]));
+        let first = packer.pack(&mut sink, 1, &mut [0; 9]);
+        packer.confirm(&mut sink, first);
+        let mut window = Window::<_, 2>::new([0; 99]);
+        window.fill(&packer, &sink, 20);
+        assert_eq!(window.waiting(), 1);
+        window.handed_over(1);
+        window.lost(DropReason::TooLarge);
+        window.settle(&mut sink, DropReason::Deadline);
+        assert_eq!(account(sink.ledger()), (1, 0, 0));
+    }
+}

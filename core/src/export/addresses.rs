@@ -110,6 +110,8 @@ mod tests {
         assert_eq!(addresses.next(at(0), tick(12)), AddressStep::Connect { address: address(2), until: tick(6) });
         assert_eq!(addresses.next(at(6), tick(12)), AddressStep::Connect { address: address(3), until: tick(12) });
         assert_eq!(addresses.next(at(12), tick(12)), AddressStep::Failed);
+        addresses.resolved(&[address(1)]);
+        assert_eq!(addresses.next(at(12), tick(12)), AddressStep::Failed, "no time is left");
     }
 
     #[test]

@@ -51,3 +51,21 @@ impl Attempts {
         matches!(self.health, Health::Failing { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_attempt_counts_and_a_failure_is_since_the_first_of_several() {
+        let (mut attempts, at) = (Attempts::NONE, Tick::from_nanos);
+        attempts.failed(at(3));
+        attempts.failed(at(5));
+        assert_eq!(attempts, Attempts { health: Health::Failing { since: at(3) }, count: 2 });
+        attempts.went_well();
+        attempts.went_well();
+        assert_eq!(attempts, Attempts { health: Health::Well, count: 4 });
+        attempts.failed(at(9));
+        assert_eq!(attempts.health, Health::Failing { since: at(9) });
+    }
+}

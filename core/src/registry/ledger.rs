@@ -179,3 +179,26 @@ impl Ledger {
         (recorded, Some(ring_full.saturating_sub(self.base_ring_full.load(Relaxed))))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_start_and_stop_is_a_step_after_which_the_ledger_says_what_it_is() {
+        let ledger = Ledger::new();
+        let says = || (ledger.is_known(), ledger.is_open(), ledger.is_open_or_lingers());
+        assert_eq!(says(), (false, false, false));
+        let steps: [(fn(&Ledger), _); 3] = [
+            (|ledger| ledger.open(SUMS, 0, 0), (true, true, true)),
+            (|ledger| ledger.freeze(0), (true, false, true)),
+            (|ledger| ledger.close(0, 0), (true, false, false)),
+        ];
+        for (step, expected) in steps {
+            let before = ledger.generation();
+            step(&ledger);
+            assert_eq!(says(), expected);
+            assert!(ledger.generation() > before, "a reader in between reads again");
+        }
+    }
+}

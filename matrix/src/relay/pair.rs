@@ -151,6 +151,9 @@ impl<'a> RelayedPair<'a> {
 
     fn answer_slowly(&self, bytes: &[u8], manner: Manner) -> io::Result<()> {
         for byte in bytes.chunks(1) {
+            if !self.goes_on() {
+                break;
+            }
             self.write(&self.client, byte)?;
             self.pause(SECOND, manner);
         }
@@ -207,6 +210,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Bytes of what has no end that are written at once, about.
 const PIECE: usize = 16_384;
 
+/// Where the process stood still, calls that have a time limit end as interrupted (signal(7)).
 fn is_nothing_yet(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }

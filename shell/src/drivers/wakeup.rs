@@ -55,6 +55,46 @@ impl<R: Runtime> Waiter<R> {
             clock.sleep_until(until).or(filled).await;
             Wakeup::Due
         };
-        stops.or(event).or(due).await
+        in_order(stops, event, due).await
+    }
+}
+
+/// Where several are ready at once, the stop is told before the event: who never runs out of events would never stop. The event is told
+/// before the moment, which passes anyway.
+async fn in_order<T>(
+    stops: impl Future<Output = Wakeup<T>>,
+    event: impl Future<Output = Wakeup<T>>,
+    due: impl Future<Output = Wakeup<T>>,
+) -> Wakeup<T> {
+    stops.or(event).or(due).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures_lite::future::{Boxed, block_on};
+
+    use super::*;
+
+    #[test]
+    fn of_what_is_ready_at_once_a_stop_is_told_first_and_the_moment_last() {
+        for (is_stopped, has_event, expected) in
+            [(true, true, "stop"), (true, false, "stop"), (false, true, "event"), (false, false, "due")]
+        {
+            let stops: Boxed<Wakeup<()>> = if is_stopped {
+                Box::pin(ready(Wakeup::Stop { deadline: Tick::default() }))
+            } else {
+                Box::pin(pending())
+            };
+            let event: Boxed<Wakeup<()>> =
+                if has_event { Box::pin(ready(Wakeup::Event(()))) } else { Box::pin(pending()) };
+            let told = match block_on(in_order(stops, event, ready(Wakeup::Due))) {
+                Wakeup::Stop { .. } => "stop",
+                Wakeup::Event(()) => "event",
+                Wakeup::Due => "due",
+            };
+            assert_eq!(told, expected);
+        }
     }
 }

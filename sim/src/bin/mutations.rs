@@ -173,6 +173,7 @@ fn checks(name: &str, seeds: u64) -> Vec<MutationCheck> {
     let seeds = format!("run --release -p loaddensity-metrics-sim --bin sim -- {seeds}");
     if name.starts_with("driver") {
         return [
+            check("shell/src/drivers", "test -p loaddensity-metrics-shell --lib drivers::"),
             check("end-to-end/tests/influxdb_http.rs", "test -p loaddensity-metrics-end-to-end --test influxdb_http"),
             check("end-to-end/tests/otlp_http.rs", "test -p loaddensity-metrics-end-to-end --test otlp_http"),
             check("end-to-end/tests/udp_sinks.rs", "test -p loaddensity-metrics-end-to-end --test udp_sinks"),

@@ -195,7 +195,6 @@ where
         let most = this.packet_bytes.min(out.len());
         // Where the socket bears less than was configured, a message still has the bytes that one value needs.
         let least = match this.stage {
-            _ if limits.largest >= most => 0,
             AggregateStage::Counts => this.aggregator.least_counters(),
             _ => this.aggregator.least_packet(),
         };

@@ -192,11 +192,9 @@ where
 {
     fn pack_one(&mut self, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
         let Self { sink, packing } = self;
-        let (most, within) = (packing.datagram_bytes.min(out.len()), limits.largest.min(out.len()));
-        let mut packed = Packed::default();
-        if within < most {
-            packed = packing.packer.pack_from(sink, (0, sink.begun()), packing.items, &mut out[..within]);
-        }
+        let most = packing.datagram_bytes.min(out.len());
+        let within = limits.largest.min(most);
+        let mut packed = packing.packer.pack_from(sink, (0, sink.begun()), packing.items, &mut out[..within]);
         if packed.items == 0 {
             // An item that does not fit into the smaller size is sent alone.
             let items = if within < most { 1 } else { packing.items };

@@ -50,3 +50,16 @@ pub enum DatagramTarget {
     /// A Unix socket, whose path the driver knows.
     UnixSocket,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_as_it_was_asked_for() {
+        let usual = DatagramRoute::new(DatagramTarget::UnixSocket);
+        assert_eq!((usual.sockets, usual.at_once), (1, false));
+        let route = usual.sockets(3).at_once(true);
+        assert_eq!((route.sockets, route.at_once, route.to), (3, true, DatagramTarget::UnixSocket));
+    }
+}

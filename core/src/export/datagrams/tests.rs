@@ -12,6 +12,7 @@ use std::{vec, write};
 mod intervals;
 mod model;
 mod periodic;
+mod requests;
 
 use super::*;
 use crate::events::batch::EventEncoder;
@@ -505,6 +506,11 @@ fn a_socket_that_leads_nowhere_is_made_anew_after_pauses_and_the_name_is_asked()
     bench.answers.clear();
     bench.run(&mut events.source(), 32_000);
     assert_eq!((events.account(), bench.machine.attempts().health), ("sent 3".into(), Health::Well));
+    // The next failure is a first one again.
+    events.record([50]);
+    bench.answers = [Fails(Fault::Away)].into();
+    bench.run(&mut events.source(), 32_200);
+    assert_eq!(events.account(), "sent 4");
 }
 
 #[test]
@@ -627,6 +633,19 @@ fn of_several_addresses_the_first_that_takes_a_socket_is_used() {
     let log = bench.run(&mut events.source(), 1_000);
     assert!(log.starts_with("[0] resolve connect0:1 connect0:2 ["), "{log}");
     assert!(log.matches("connect0").count() < 16, "{log}");
+}
+
+#[test]
+fn as_long_as_a_socket_leads_somewhere_no_other_address_is_tried() {
+    let storage = TestStorage::new();
+    let (mut bench, mut events) = (Bench::new(2, NAME), Events::<1>::new(&storage, 1, 1_000));
+    bench.addresses = vec![v4(1), v4(2)];
+    bench.run(&mut events.source(), 500);
+    bench.unreachable = vec![1];
+    events.record([50]);
+    let log = bench.run(&mut events.source(), 5_000);
+    // The first socket was made at once.
+    assert!(log.starts_with("[500] connect1:1 send0:1x50") && !log.contains(":2"), "{log}");
 }
 
 #[test]

@@ -104,6 +104,41 @@ mod tests {
         let (mut interval, _) =
             DeltaInterval::new(registry, ExportOptions::default(), memory, start).expect("enough memory");
         let delta = Delta::new(accounts, &resource, &mut interval);
-        assert_eq!((Cumulative::new(accounts, &resource, start).held(), delta.held()), (3, 3));
+        let cumulative = Cumulative::new(accounts, &resource, start);
+        assert_eq!((cumulative.held(), delta.held()), (3, 3));
+        assert_eq!(cumulative.body_limit(4 << 20), 4 << 20, "one recorder is read in no time");
+    }
+
+    /// Bytes of the first body.
+    fn bytes<S: ExportSource>(mut source: S) -> usize {
+        let place = source.begin(Timestamp::default());
+        match source.write(place, 4_096, &mut [0; 4_096]) {
+            WriteOutcome::Body(part) => part.bytes(),
+            nothing_else => panic!("{:?}", matches!(nothing_else, WriteOutcome::Nothing)),
+        }
+    }
+
+    #[test]
+    fn bodies_have_a_prefix_and_points_as_they_were_asked_for() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let (registry, resource, start) = (STORAGE.registry(), Resource::new("checkout"), Timestamp::default());
+        let accounts = Accounts::new(registry);
+        let memory = std::vec![0; DeltaInterval::<std::vec::Vec<u64>>::words(registry, ExportOptions::default())];
+        let (mut interval, _) =
+            DeltaInterval::new(registry, ExportOptions::default(), memory, start).expect("enough memory");
+        registry.recorder().record(registry.series("GET", "/"), Sample::ok(Duration::ZERO));
+        interval.begin_to_end(Timestamp::from_unix_nanos(9));
+        while !interval.read_some(registry, 9) {}
+        let cumulative = Cumulative::new(accounts, &resource, start);
+        assert_eq!(bytes(cumulative.framed(true)), bytes(cumulative) + 5);
+        let options = ExportOptions { http_client_duration: true, ..ExportOptions::default() };
+        assert!(bytes(cumulative.with_options(options)) > bytes(cumulative));
+        let plain = bytes(Delta::new(accounts, &resource, &mut interval));
+        assert_eq!(bytes(Delta::new(accounts, &resource, &mut interval).framed(true)), plain + 5);
+        // The gauges of a delta have a time of their own.
+        let mut delta = Delta::new(accounts, &resource, &mut interval);
+        let place = delta.begin(start);
+        let later = delta.with_time(place, Timestamp::from_unix_nanos(99));
+        assert!(later.points == place.points && later.gauges != place.gauges);
     }
 }

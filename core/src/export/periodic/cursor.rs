@@ -51,3 +51,39 @@ fn write(
     let piece = CyclePart { start, end, points: part.points, requests: part.requests, next, is_last };
     if needs == 0 { WriteOutcome::Body(piece) } else { WriteOutcome::TooSmall { needs, point: piece } }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::formats::otlp::Resource;
+    use crate::registry::storage::Storage;
+    use crate::request::sample::Sample;
+
+    #[test]
+    fn a_body_is_the_last_one_where_neither_points_nor_gauges_come_after_it() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let (registry, resource, now) = (STORAGE.registry(), Resource::new("checkout"), Timestamp::default());
+        let walk = || {
+            // Of each body so much is lent that one point fits, or the gauges.
+            let mut place = ExportCursor::new(Export::new(registry, now, now), registry, now);
+            let sources = Sources::new(registry, &resource).with_limit(1);
+            let (mut bodies, mut is_last) = (0, false);
+            while let WriteOutcome::Body(part) = place.write(sources, false, &mut [0; 4_096]) {
+                assert!(!is_last, "body {bodies} came after the last one");
+                (place, is_last, bodies) = (part.next, part.is_last, bodies + 1);
+            }
+            (bodies, is_last)
+        };
+        registry.gauge("users").expect("a name").set(1.0);
+        assert_eq!(walk(), (1, true));
+        let mut recorder = registry.recorder();
+        let paths = ["/a", "/b"];
+        for path in paths {
+            recorder.record(registry.series("GET", path), Sample::ok(Duration::ZERO));
+        }
+        let (bodies, is_last) = walk();
+        assert!(bodies > paths.len() && is_last, "{bodies}");
+    }
+}

@@ -38,3 +38,16 @@ impl ExportLimits {
         Self { is_delta, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_those_that_were_asked_for() {
+        let usual = ExportLimits::new(Duration::from_secs(60), Duration::from_secs(10), 1 << 20);
+        assert_eq!((usual.export_timeout, usual.is_delta), (None, false));
+        let limits = usual.export_timeout(Some(Duration::from_secs(30))).delta(true);
+        assert_eq!((limits.export_timeout, limits.is_delta), (Some(Duration::from_secs(30)), true));
+    }
+}

@@ -234,6 +234,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_known_of_other_items() {
+        let mut bisection = Bisection::new();
+        bisection.failed(100);
+        bisection.failed(100);
+        assert_eq!(bisection.next_post(), NextPost::Probe);
+        bisection.items_change();
+        assert_eq!((bisection.next_post(), bisection.is_under_way()), (NextPost::Body(bisection.window()), false));
+    }
+
+    #[test]
     fn poison_is_found_wherever_it_is_for_some_thirty_requests_and_then_for_twenty() {
         for bad in [0, 1, 2_499, 2_500, 4_998, 4_999] {
             let mut bisection = Bisection::new();

@@ -31,3 +31,15 @@ impl PostLimits {
         Self { points, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_as_many_items_as_fit_unless_fewer_are_asked_for() {
+        let schedule = Schedule::Batches { age: Duration::from_secs(1), capacity: 100 };
+        let limits = PostLimits::new(Duration::from_secs(10), 1 << 20, schedule);
+        assert_eq!((limits.points, limits.points(9).points), (usize::MAX, 9));
+    }
+}

@@ -260,6 +260,9 @@ mod tests {
         ] {
             assert_eq!(GrpcStatus::parse(text), status);
         }
-        assert_eq!((GrpcStatus(8).name(), GrpcStatus(99).name()), ("RESOURCE_EXHAUSTED", "UNKNOWN"));
+        assert_eq!(
+            [8, 16, 17, 99].map(|code| GrpcStatus(code).name()),
+            ["RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "UNKNOWN", "UNKNOWN"]
+        );
     }
 }

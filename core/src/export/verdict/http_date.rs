@@ -84,6 +84,10 @@ mod tests {
             ("Wed, 01 Mar 2000 00:00:00 GMT", 951_868_800),
             ("Wed, 26 Nov 2025 00:00:00 GMT", NOW),
             ("Sunday, 06-Nov-50 08:49:37 GMT", 2_551_337_377),
+            // Fifty years ahead, and no further.
+            ("Wednesday, 06-Nov-75 08:49:37 GMT", 3_340_255_777),
+            // The longest of all.
+            ("Wednesday, 26-Nov-25 00:00:00 GMT", NOW),
             ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400),
             ("Sat Nov 16 08:49:37 2024", 1_731_746_977),
         ] {
@@ -108,6 +112,10 @@ mod tests {
             "Fri, 31 Dec 1969 23:59:59 GMT",
             "Sun, +6 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 08:49:37 GMT GMT",
+            "Sun 06 Nov 1994 08:49:37 GMT",
+            "Sunday 06-Nov-94 08:49:37 GMT",
+            // Longer than any by one letter.
+            "Wednesday, 26-Nov-25 00:00:00 GMTx",
             &long,
         ] {
             assert_eq!(parse(text.as_bytes(), NOW), None, "{text}");

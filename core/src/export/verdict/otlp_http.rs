@@ -113,6 +113,13 @@ mod tests {
     }
 
     #[test]
+    fn a_receiver_that_asks_for_a_pause_gets_it() {
+        let (retry_after, response) = (Some(Duration::from_secs(7)), Response::of(b"", b""));
+        let Verdict { said, .. } = otlp_http(OtlpHttpAnswer { status: 503, retry_after, response, body: b"" });
+        assert_eq!(said, Said::Away { at_least: Duration::from_secs(7), may_have_arrived: false });
+    }
+
+    #[test]
     fn the_status_decides_and_a_body_that_cannot_be_read_is_a_complaint() {
         let two = &[0x0a, 6, 0x08, 2, 0x12, 2, b'n', b'o'][..];
         let negative = &[0x0a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01][..];

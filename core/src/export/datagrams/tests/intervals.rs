@@ -22,7 +22,11 @@ impl<'a> Interval<'a> {
     }
 
     fn record(&mut self, count: usize) {
-        let series = self.registry.series("GET", "/x");
+        self.record_at("/x", count);
+    }
+
+    fn record_at(&mut self, path: &str, count: usize) {
+        let series = self.registry.series("GET", path);
         self.offered += count as u64;
         self.sink.offer_all(&vec![Event { series, latency_ns: 7_000_000, ..Event::default() }; count]);
     }
@@ -126,6 +130,33 @@ fn counters_that_say_their_second_follow_the_values_and_hold_their_requests() {
     let log = bench.run(&mut interval.source(), 40_000);
     assert!(log.starts_with("[31000] send0:1x") && log.ends_with("look0 [31001] send0:1x62 look0 done"), "{log}");
     assert_eq!(interval.account(), [9, 4, 0, 0]);
+}
+
+#[test]
+fn what_the_buffer_has_no_room_for_follows_at_once() {
+    let storage = TestStorage::new();
+    let (mut bench, mut interval) =
+        (Bench::new(1, DatagramTarget::UnixSocket), Interval::new(storage.registry(), false));
+    bench.run(&mut interval.source(), 1);
+    interval.record(90);
+    let log = bench.run(&mut interval.source(), 50);
+    let expected = "[1] send0:1x200 send0:1x200 send0:1x71 look0 [2] send0:1x188 send0:1x133";
+    assert_eq!((log.as_str(), interval.account()), (expected, [50, 0, 0, 40]));
+}
+
+#[test]
+fn each_counter_leaves_whatever_the_socket_bears() {
+    let storage = TestStorage::new();
+    let (mut bench, mut interval) =
+        (Bench::new(1, DatagramTarget::UnixSocket), Interval::new(storage.registry(), true));
+    interval.record(1);
+    interval.record_at("/a-path-that-is-longer-than-the-other-one", 1);
+    bench.run(&mut interval.source(), 10_099);
+    bench.answers = [Fails(Fault::TooLarge)].into();
+    let log = bench.run(&mut interval.source(), 19_000);
+    assert_eq!(interval.packing.contexts(), 2);
+    let expected = "[10100] look0 send0:1x164 too large send0:1x62 send0:1x101 [10200] look0";
+    assert_eq!((log.as_str(), interval.account()), (expected, [2, 0, 0, 0]));
 }
 
 #[test]

@@ -190,6 +190,7 @@ fn gauges_and_telemetry_are_messages_of_which_none_is_told_twice() {
     registry.gauge("users").expect("a name").set(7.0);
     let done = core::cell::Cell::new(Telemetry::default());
     let telemetry = Some((encoder.telemetry(ClientTransport::Udp), || done.get()));
+    let of_telemetry = encoder.telemetry(ClientTransport::Udp).messages(&Telemetry::default());
     let mut messages = StatsdMessages::new(encoder.gauges(), telemetry);
     let text = |messages: &StatsdMessages<'_, _>, from| {
         let mut out = [0; 2_000];
@@ -200,6 +201,7 @@ fn gauges_and_telemetry_are_messages_of_which_none_is_told_twice() {
     for (requests, packets, metrics) in [(10, 3, "metrics:31|c"), (10, 3, "metrics:32|c"), (15, 4, "metrics:16|c")] {
         done.set(Telemetry { requests, packets_sent: packets, ..Telemetry::default() });
         messages.freeze(Now::default());
+        assert_eq!(messages.len(), 1 + of_telemetry);
         assert_eq!(text(&messages, 0), ("x.users:7|g".into(), 1));
         let (telemetry, items) = text(&messages, 1);
         assert!(telemetry.contains(metrics), "{telemetry}");
@@ -211,4 +213,19 @@ fn gauges_and_telemetry_are_messages_of_which_none_is_told_twice() {
             assert!(messages.is_empty());
         }
     }
+}
+
+#[test]
+fn a_gauge_that_comes_while_others_leave_waits_for_the_next_interval() {
+    let storage = TestStorage::new();
+    let registry = storage.registry();
+    let encoder = MessageEncoder::new(registry, "x").expect("a prefix");
+    let telemetry = Some((encoder.telemetry(ClientTransport::Udp), Telemetry::default));
+    let mut messages = StatsdMessages::new(encoder.gauges(), telemetry);
+    for name in ["users", "threads"] {
+        registry.gauge(name).expect("a name").set(7.0);
+    }
+    messages.freeze(Now::default());
+    registry.gauge("errors").expect("a name").set(7.0);
+    assert_eq!([0, 1].map(|from| messages.pack(from, usize::MAX, &mut [0; 999]).items), [2, 1]);
 }
