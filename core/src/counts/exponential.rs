@@ -54,7 +54,7 @@ pub(crate) fn coarse_edges(quantity: Quantity) -> impl Iterator<Item = u64> {
         Quantity::Latency => (None, LATENCIES - 1, latency_edge),
         Quantity::Size => (Some(0), SIZES - 2, |bucket| size_edge(bucket + 1)),
     };
-    zero.into_iter().chain((0..powers).step_by(COARSE_STEPS).map(edge))
+    zero.into_iter().chain((0..powers.div_ceil(COARSE_STEPS)).map(move |step| edge(step * COARSE_STEPS)))
 }
 
 /// The coarse bucket that an exponential bucket lies in.

@@ -127,7 +127,7 @@ impl<'a> OwnObserved<'a> {
                 head
             }
         };
-        add_own(&head[HeadOfQuantity::of(seen.quantity).sum], seen.value);
+        add_own(HeadOfQuantity::of(head, seen.quantity).sum, seen.value);
         count_own(&head[COUNT]);
         Counting::Done
     }
@@ -165,17 +165,17 @@ pub(crate) fn observe_shared(cells: ObservedCells<'_>, map: LaneMap<'_>, place: 
         HistogramCells::Merged { .. } => None,
     };
     let Some((head, lanes)) = cell.and_then(<[AtomicU64]>::split_first_chunk::<HEAD>) else { return };
-    let words = HeadOfQuantity::of(seen.quantity);
+    let words = HeadOfQuantity::of(head, seen.quantity);
     if map.has_exponentials() {
-        head[words.largest].fetch_max(seen.value, Relaxed);
-        head[words.smallest].fetch_max(!seen.value, Relaxed);
+        words.largest.fetch_max(seen.value, Relaxed);
+        words.smallest.fetch_max(!seen.value, Relaxed);
     }
     let lane = lane_of_quantity(seen.quantity, map.lane(seen.quantity, seen.value), map.all(Quantity::Size).first);
     // Relaxed, here and above: what a reader must see comes with the number.
     if let Some(lane) = lanes.get(lane) {
         lane.fetch_add(1, Relaxed);
     }
-    head[words.sum].fetch_add(seen.value, Relaxed);
+    words.sum.fetch_add(seen.value, Relaxed);
     head[COUNT].fetch_add(1, Release);
 }
 
@@ -191,30 +191,30 @@ const fn lane_of_quantity(quantity: Quantity, lane: usize, first_of_sizes: usize
 
 /// The words of a head that are of one quantity.
 #[derive(Clone, Copy)]
-struct HeadOfQuantity {
-    sum: usize,
-    largest: usize,
+struct HeadOfQuantity<'a> {
+    sum: &'a AtomicU64,
+    largest: &'a AtomicU64,
     /// Of the complement.
-    smallest: usize,
+    smallest: &'a AtomicU64,
 }
 
-impl HeadOfQuantity {
+impl<'a> HeadOfQuantity<'a> {
     #[inline(always)]
-    const fn of(quantity: Quantity) -> Self {
+    const fn of(head: &'a CellHead, quantity: Quantity) -> Self {
         match quantity {
-            Quantity::Latency => Self { sum: LATENCY_SUM, largest: LONGEST, smallest: SHORTEST },
-            Quantity::Size => Self { sum: SIZE_SUM, largest: LARGEST, smallest: SMALLEST },
+            Quantity::Latency => Self { sum: &head[LATENCY_SUM], largest: &head[LONGEST], smallest: &head[SHORTEST] },
+            Quantity::Size => Self { sum: &head[SIZE_SUM], largest: &head[LARGEST], smallest: &head[SMALLEST] },
         }
     }
 }
 
 #[inline(always)]
 fn keep_extremes(head: &CellHead, seen: ObservedValue) {
-    let words = HeadOfQuantity::of(seen.quantity);
-    for (at, to) in [(words.largest, seen.value), (words.smallest, !seen.value)] {
+    let words = HeadOfQuantity::of(head, seen.quantity);
+    for (word, to) in [(words.largest, seen.value), (words.smallest, !seen.value)] {
         // A new extreme is rare, and a branch that is seldom taken costs less than a store.
-        if to > head[at].load(Relaxed) {
-            head[at].store(to, Relaxed);
+        if to > word.load(Relaxed) {
+            word.store(to, Relaxed);
         }
     }
 }

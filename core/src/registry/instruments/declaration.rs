@@ -67,12 +67,10 @@ fn check_form(name: &str) -> Result<(), InstrumentError> {
 /// What formats add to names, and what looks as if they had.
 const UNITS: [&str; 8] = ["ms", "s", "seconds", "milliseconds", "bytes", "ratio", "percent", "total"];
 
-/// The words of one instrument, all zero at first.
+/// The words of one instrument, all zero at first: one with the shape and the lengths, then those of the name and of the description.
 pub(crate) type DeclaredWords = [AtomicU64; 24];
 
 const NAME_WORDS: usize = INSTRUMENT_NAME_BYTES / 8;
-/// The shape and the lengths: the words after it are the name's, and then the description's.
-const SHAPE: usize = 0;
 const _: () = assert!(1 + NAME_WORDS + DESCRIPTION_BYTES / 8 <= size_of::<[u64; 24]>() / 8);
 
 /// An instrument as its words have it.
@@ -88,9 +86,9 @@ pub(crate) struct Declared {
 impl Declared {
     /// Reads words that were written, and published since.
     pub(crate) fn read(words: &DeclaredWords) -> Self {
-        let (shape, texts) = words.split_at(SHAPE + 1);
+        let [shape, texts @ ..] = words;
         // Relaxed: the acquire load of how many are declared came before.
-        let shape = shape.first().map_or(0, |word| word.load(Ordering::Relaxed));
+        let shape = shape.load(Ordering::Relaxed);
         let (name, description) = texts.split_at_checked(NAME_WORDS).unwrap_or_default();
         Self {
             name: text(name, shape as u8),
@@ -109,10 +107,10 @@ impl Declaration<'_> {
     /// Writes this into words that nobody reads yet.
     pub(crate) fn write(&self, words: &DeclaredWords, index: usize) {
         let lengths = self.name.len() as u64 | (self.description.len() as u64) << 8;
-        let (shape, texts) = words.split_at(SHAPE + 1);
-        if let (Some(shape), Some((name, description))) = (shape.first(), texts.split_at_checked(NAME_WORDS)) {
-            // Relaxed, here and in `store`: the release of how many are declared follows.
-            shape.store(lengths | self.shape.to_word() | (index as u64) << 32, Ordering::Relaxed);
+        let [shape, texts @ ..] = words;
+        // Relaxed, here and in `store`: the release of how many are declared follows.
+        shape.store(lengths | self.shape.to_word() | (index as u64) << 32, Ordering::Relaxed);
+        if let Some((name, description)) = texts.split_at_checked(NAME_WORDS) {
             words::store(name, self.name.as_bytes());
             words::store(description, self.description.as_bytes());
         }
