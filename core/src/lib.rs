@@ -100,11 +100,15 @@ mod request;
 mod wire;
 
 pub use aggregates::classic::{Latencies, Sizes};
+pub use aggregates::coarse_buckets::CoarseBuckets;
 pub use aggregates::distribution::{Distribution, Distributions};
 pub use aggregates::interval::{Interval, Intervals};
+pub use aggregates::observed::{CounterTotal, HistogramTotal};
+pub use aggregates::own_instrument::OwnInstrument;
 pub use aggregates::rows::TooFewWords;
 pub use aggregates::totals::Totals;
 pub use counts::bounds::{Bounds, BoundsError, MAX_BOUNDS, Quantity};
+pub use counts::observable::Observable;
 pub use events::batch::{EventEncoder, Packed, Packer, Written};
 pub use events::event::Event;
 pub use events::phase::Phase;
@@ -117,6 +121,8 @@ pub use export::{Backoff, verdict};
 pub use formats::weights::Weights;
 pub use formats::{dogstatsd, influxdb, otlp, prometheus};
 pub use labels::constant::{CONSTANT_BYTES, ConstantLabelError, ConstantLabels};
+pub use metrics::handles::{Counter, DESCRIPTION_BYTES, Histogram, INSTRUMENT_NAME_BYTES};
+pub use metrics::unit::{ShownUnit, Unit};
 pub use metrics::{INSTRUMENTS, Instrument, InstrumentKind};
 pub use recorder::Recorder;
 pub use registry::Registry;
@@ -128,13 +134,15 @@ pub use registry::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, Spill
 pub use registry::exemplars::{Exemplar, TraceContext};
 pub use registry::exporter::Exporter;
 pub use registry::gauges::{GAUGE_NAME_BYTES, GAUGES, Gauge, GaugeError};
+pub use registry::instruments::declaration::Reach;
+pub use registry::instruments::instrument_error::InstrumentError;
 pub use registry::ledger::Ledger;
 pub use registry::linger::{Begun, Linger, Lingering};
 pub use registry::status::{StatusLabel, StatusLabelInUse};
 #[cfg(not(loom))]
 pub use registry::storage::{Classic, DefaultStorage, Exponential, Histograms, Storage};
 #[cfg(feature = "alloc")]
-pub use registry::storage::{HeapStorage, SizeError};
+pub use registry::storage::{HeapStorage, HeapStorageBuilder, SizeError};
 pub use registry::usage::{FullRing, Usage};
 pub use request::error_kind::ErrorKind;
 pub use request::key::{METHOD_BYTES, NAME_BYTES};

@@ -3,6 +3,10 @@
 //! Names, `HELP` texts, units, reserved names and the documents' tables follow from it. How the three are counted is
 //! written out for each (`counts/`), because a loop over a table would cost every request.
 
+pub(crate) mod handles;
+pub(crate) mod produced_names;
+pub(crate) mod unit;
+
 /// One instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -122,6 +126,9 @@ pub(crate) const GAUGE_DESCRIPTION: &str = "Set by the load engine";
 
 /// What the names of all families on the Prometheus page begin with.
 pub(crate) const PROMETHEUS_NAMESPACE: &str = "loaddensity_";
+
+/// What the names of our metrics in OTLP begin with.
+pub(crate) const OTLP_NAMESPACE: &str = "loaddensity.";
 
 impl Instrument {
     /// The name of the Prometheus family as a text page has it: a counter's with `_total`.

@@ -12,6 +12,7 @@ mod bounds;
 mod exemplars;
 mod gauges;
 mod hand_over;
+mod instruments;
 mod interning;
 mod lanes;
 mod overflow;

@@ -3,15 +3,20 @@
 use crate::atomics::Ordering;
 use crate::counts::bounds::Quantity;
 use crate::counts::kinds;
+use crate::counts::observable::Observable;
+use crate::counts::observed_cells;
 use crate::counts::own_cells::{self, Counting, OwnCells};
+use crate::counts::own_observed::{self, ObservedValue, OwnObserved};
 use crate::events::event::Event;
+use crate::metrics::InstrumentKind;
+use crate::metrics::handles::{self, Counter, Histogram};
 use crate::registry::Registry;
 use crate::registry::exemplars::{Exemplar, TraceContext};
 use crate::registry::parts::{self, ShardWords, shard_word};
 use crate::registry::ring::{self, Slot};
 use crate::registry::status::{Children, StatusLabel};
 use crate::request::label::{Label, LabelError};
-use crate::request::sample::{Outcome, Sample};
+use crate::request::sample::{Outcome, Sample, capped_bytes};
 use crate::request::series::Series;
 use core::cell::Cell;
 use core::fmt;
@@ -26,7 +31,7 @@ use core::marker::PhantomData;
 /// optimised builds: a program that makes these calls links with a panic handler that does not link
 /// (`core/tests/no_panic.rs`).
 ///
-/// A recorder takes at most 1,200 bytes, 768 of them for the label `status`. An engine that gives each task one moves as many.
+/// A recorder takes at most 1,280 bytes, 768 of them for the label `status`. An engine that gives each task one moves as many.
 ///
 /// ```
 /// use core::time::Duration;
@@ -46,6 +51,8 @@ pub struct Recorder<'a> {
     /// otherwise, and while the label `status` is on, so that every request takes the way of a new series. While the label
     /// `error_type` is on, failures take it: none of their cells are here, and none at all where those are not apart.
     cells: OwnCells<'a>,
+    /// Those of the engine's own instruments, likewise.
+    observed: OwnObserved<'a>,
     shard: &'a ShardWords,
     /// Empty on the spill shard.
     ring: &'a [Slot],
@@ -62,7 +69,7 @@ pub struct Recorder<'a> {
 
 // The tables that lead to lanes are the registry's: with tables of its own a recorder had 5,520 bytes.
 const _: () =
-    assert!(size_of::<Recorder<'_>>() <= 1_200, "the documents say that a recorder takes at most 1,200 bytes");
+    assert!(size_of::<Recorder<'_>>() <= 1_280, "the documents say that a recorder takes at most 1,280 bytes");
 
 impl<'a> Registry<'a> {
     /// A recorder with a shard of its own. While all shards are taken, it is one that shares the spill shard with
@@ -88,6 +95,7 @@ impl<'a> Recorder<'a> {
         Self {
             registry,
             cells: OwnCells::none(registry.lane_map().slots()),
+            observed: own_observed(registry, number),
             shard,
             ring: parts.rings.get(first..first + ring).unwrap_or_default(),
             number,
@@ -109,6 +117,7 @@ impl<'a> Recorder<'a> {
         Self {
             registry,
             cells: OwnCells::none(registry.lane_map().slots()),
+            observed: own_observed(registry, parts.shards.len()),
             shard: parts.spill,
             ring: &[],
             number: parts.shards.len(),
@@ -170,6 +179,47 @@ impl<'a> Recorder<'a> {
         self.record(series, sample);
     }
 
+    /// Raises a counter of the engine's own for a series: by at most 2^50. A counter of the run is raised for the run,
+    /// whatever the series.
+    #[inline(always)]
+    pub fn add(&mut self, counter: Counter, series: Series, by: u64) {
+        let (counter, series, by) = (counter.bits(), series.number(), capped_bytes(by));
+        if !self.observed.add(self.registry.parts.entries.len(), counter, series, by) {
+            self.add_elsewhere(counter, series, by);
+        }
+    }
+
+    /// Raises a counter of the run: by at most 2^50. A counter per series is raised for the overflow series.
+    #[inline]
+    pub fn add_to_run(&mut self, counter: Counter, by: u64) {
+        self.add(counter, Series::OVERFLOW, by);
+    }
+
+    /// Records a value in a histogram of the engine's own for a series: a time of at most a day, a number of at most 2^50. A
+    /// histogram of the run has it for the run, whatever the series.
+    #[inline(always)]
+    pub fn observe<V: Observable>(&mut self, histogram: Histogram<V>, series: Series, value: V) {
+        let seen = ObservedValue {
+            handle: histogram.bits(),
+            series: series.number(),
+            quantity: V::QUANTITY,
+            value: value.number(),
+        };
+        let (capacity, slots) = (self.registry.parts.entries.len(), self.cells.slots());
+        match self.observed.observe(capacity, slots, seen, |place, lane| self.carry(place, lane)) {
+            Counting::Done => {}
+            Counting::Unknown | Counting::Crowded => {
+                self.observe_elsewhere(seen.handle, series, V::QUANTITY, seen.value);
+            }
+        }
+    }
+
+    /// Records a value in a histogram of the run. A histogram per series has it for the overflow series.
+    #[inline]
+    pub fn observe_in_run<V: Observable>(&mut self, histogram: Histogram<V>, value: V) {
+        self.observe(histogram, Series::OVERFLOW, value);
+    }
+
     /// Whether this recorder shares the spill shard, because all other shards were taken. It then does atomic
     /// read-modify-writes.
     #[must_use]
@@ -195,7 +245,7 @@ impl<'a> Recorder<'a> {
 
     #[inline(always)]
     fn count(&mut self, event: Event) {
-        match self.cells.add(event.series.index(), event.outcome, event.observation()) {
+        match self.cells.add(event.series.index(), event.outcome, event.numbers()) {
             Counting::Done => {}
             Counting::Unknown => {
                 let [head, latency, size, time] = event.to_words();
@@ -217,7 +267,7 @@ impl<'a> Recorder<'a> {
     fn count_compared(&mut self, head: u64, latency: u64, size: u64, time: u64) {
         let event = Event::from_words([head, latency, size, time]);
         let edges = self.registry.parts.lane_edges;
-        self.cells.add_compared(edges, event.series.index(), event.outcome, event.observation());
+        self.cells.add_compared(edges, event.series.index(), event.outcome, event.numbers());
         if self.wants_events() {
             self.offer(event);
         }
@@ -267,7 +317,7 @@ impl<'a> Recorder<'a> {
         let parts = self.registry.parts;
         let (shard, series) = ((self.number, parts.entries.len()), event.series.index());
         let cells = OwnCells::of(parts.slots, parts.cells, shard, series + 1);
-        cells.add_compared(parts.lane_edges, series, event.outcome, event.observation());
+        cells.add_compared(parts.lane_edges, series, event.outcome, event.numbers());
         if let Some(kind) = event.error_kind().filter(|_| self.has_kinds) {
             kinds::add_own(parts.seldom.kinds().own.get(self.number * parts.entries.len() + series), kind);
         }
@@ -276,9 +326,65 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// Raises a counter in one of three special cases: its series was interned after `observed` last looked, the recorder
+    /// shares the spill shard, or the handle is another registry's or none.
+    #[cold]
+    #[inline(never)]
+    fn add_elsewhere(&mut self, counter: u32, series: u32, by: u64) {
+        let Some((series, place)) = self.observed_place(counter, series, InstrumentKind::Counter) else { return };
+        if self.is_sharing() {
+            let cell = self.registry.parts.seldom.spill_observed().counters.get(place);
+            return cell.into_iter().for_each(|cell| own_observed::raise_shared(cell, by));
+        }
+        self.observed.add(self.registry.parts.entries.len(), counter, series, by);
+    }
+
+    /// Records a value in one of four special cases: those of [`add_elsewhere`](Self::add_elsewhere), and a value that is
+    /// compared with several bounds.
+    #[cold]
+    #[inline(never)]
+    fn observe_elsewhere(&mut self, handle: u32, series: Series, quantity: Quantity, value: u64) {
+        let place = self.observed_place(handle, series.number(), InstrumentKind::Histogram);
+        let Some((series, place)) = place else { return };
+        let (map, seen) = (self.registry.lane_map(), ObservedValue { handle, series, quantity, value });
+        if self.is_sharing() {
+            return own_observed::observe_shared(self.registry.parts.seldom.spill_observed(), map, place, seen);
+        }
+        let capacity = self.registry.parts.entries.len();
+        let carry = |place, lane| self.carry(place, lane);
+        self.observed.observe_in(capacity, map.lane(quantity, value), seen, carry);
+    }
+
+    /// The series of an observation, and the place of its cell; `None`, and it was counted as unknown, for the handle of
+    /// another registry. From now on `observed` knows the series.
+    fn observed_place(&mut self, handle: u32, series: u32, kind: InstrumentKind) -> Option<(u32, usize)> {
+        let (registry, instruments) = (self.registry, self.registry.own_instruments());
+        let (index, series) = handles::place(instruments.tag(), handle, series);
+        if handle == handles::NONE {
+            return None;
+        }
+        if index as usize >= instruments.room(kind) {
+            // Relaxed: this is a figure for display.
+            instruments.control.unknown.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let (end, named) = (registry.series_end(), Series::from_number(series));
+        let is_known = series < end && registry.entry(named).is_published();
+        let series = if is_known { series } else { Series::OVERFLOW.number() };
+        if !self.is_sharing() {
+            self.observed.set_end(end);
+        }
+        Some((series, observed_cells::place(registry.parts.entries.len(), (index, series))?))
+    }
+
+    #[cold]
+    fn carry(&self, place: usize, lane: usize) {
+        own_observed::carry(self.registry.parts.seldom.own_observed(self.number).histograms, place, lane);
+    }
+
     fn count_shared(&self, event: Event) {
         let (series, cells) = (event.series.index(), self.registry.parts.cells);
-        own_cells::add_shared(self.registry.lane_map(), cells, series, event.outcome, event.observation());
+        own_cells::add_shared(self.registry.lane_map(), cells, series, event.outcome, event.numbers());
         if let Some(kind) = event.error_kind().filter(|_| self.has_kinds) {
             kinds::add_shared(self.registry.parts.seldom.kinds().spill.get(series), kind);
         }
@@ -312,6 +418,12 @@ impl<'a> Recorder<'a> {
             self.shard[shard_word::REFUSED].fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// The cells of a shard; none on the spill shard, whose number comes after those of all shards.
+fn own_observed(registry: Registry<'_>, shard: usize) -> OwnObserved<'_> {
+    let cells = registry.parts.seldom.own_observed(shard);
+    OwnObserved::of(cells, registry.lane_map(), registry.own_instruments().tag(), 0)
 }
 
 #[inline]

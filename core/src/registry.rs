@@ -11,6 +11,7 @@ pub(crate) mod exemplars;
 pub(crate) mod exporter;
 pub(crate) mod first_folded;
 pub(crate) mod gauges;
+pub(crate) mod instruments;
 pub(crate) mod intern;
 mod key_hash;
 mod key_words;
@@ -158,6 +159,7 @@ impl<'a> Registry<'a> {
             ring_capacity: self.parts.spill_ring.len(),
             ring_high_water: self.shards().map(needed).max().unwrap_or_default(),
             longest_gap: Duration::from_nanos(control.longest_gap.load(Ordering::Relaxed)),
+            unknown_observations: control.instruments.unknown.load(Ordering::Relaxed),
         }
     }
 

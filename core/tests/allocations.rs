@@ -7,8 +7,8 @@ use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
-    DefaultStorage, DropReason, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Sample, Sink,
-    StatusLabel, Timestamp, TraceContext,
+    DefaultStorage, DropReason, Event, EventEncoder, Exponential, Exporter, Label, Outcome, Packer, Pump, Registry,
+    Sample, Sink, StatusLabel, Storage, Timestamp, TraceContext, Unit,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -164,6 +164,37 @@ fn recording_by_status_allocates_nothing() {
         assert_eq!(allocations_of(|| record(registry, &long)), 0);
     }
     assert!(page_has_status(registry));
+}
+
+#[test]
+fn instruments_of_the_engines_own_allocate_nothing() {
+    static STORAGE: Storage<8, 1, 2, Exponential, 2, 2> = Storage::new();
+    let registry = STORAGE.registry();
+    let record = || {
+        let (mut own, mut shared) = (registry.recorder(), registry.recorder());
+        assert!(!own.is_sharing() && shared.is_sharing());
+        let checks = registry.counter("checks", Unit::One, "Checks").expect("room");
+        let iterations = registry.run_counter("iterations", Unit::One, "").expect("room");
+        let first_byte = registry.timer("first_byte", "").expect("room");
+        let sent = registry.run_histogram("sent", Unit::Bytes, "").expect("room");
+        let series = registry.series("GET", "/items");
+        for recorder in [&mut own, &mut shared] {
+            // A lane carries in between.
+            for number in 0..40_000 {
+                recorder.add(checks, series, number);
+                recorder.add_to_run(iterations, 1);
+                recorder.observe(first_byte, series, Duration::from_millis(2));
+                recorder.observe_in_run(sent, number);
+            }
+        }
+        assert_eq!(registry.instruments().map(|instrument| instrument.series().count()).sum::<usize>(), 4);
+        assert_eq!(
+            (registry.counter_total(iterations).sum, registry.histogram_total(first_byte).number),
+            (80_000, 80_000)
+        );
+    };
+    assert_eq!(allocations_of(record), 0);
+    assert_eq!(registry.observations(), 4 * 80_000);
 }
 
 fn page_has_status(registry: Registry<'_>) -> bool {

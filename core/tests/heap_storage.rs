@@ -4,7 +4,7 @@
 mod common;
 
 use common::{nasty_recording, page_of, record};
-use loaddensity_metrics_core::{HeapStorage, Sample, Series, SizeError, Storage};
+use loaddensity_metrics_core::{HeapStorage, Sample, Series, SizeError, Storage, Unit};
 use loaddensity_metrics_vectors::judge;
 use std::thread;
 use std::time::Duration;
@@ -85,4 +85,42 @@ fn sizes_that_storage_cannot_have_are_refused() {
         assert!(!error.to_string().is_empty());
     }
     assert!(HeapStorage::new(1, 1_023, 2).is_ok());
+}
+
+#[test]
+fn instruments_of_the_engines_own_count_on_the_heap_as_in_a_static() {
+    // Counts whose cells of one shard are no whole cache lines.
+    for (series, shards, is_classic) in [(1, 1, false), (3, 2, false), (7, 3, true), (100, 5, false), (5, 4, true)] {
+        let builder = HeapStorage::builder(series, shards, 2).counters(3).histograms(3);
+        let storage = if is_classic { builder.classic() } else { builder }.build().expect("a few kilobytes");
+        let registry = storage.registry();
+        let counters = ["a", "b", "c"].map(|name| registry.counter(name, Unit::One, "").expect("room"));
+        let timers = ["d", "e", "f"].map(|name| registry.timer(name, "").expect("room"));
+        assert!(registry.counter("g", Unit::One, "").is_err() && registry.timer("g", "").is_err());
+        let all: Vec<_> = (0..=series).map(|i| registry.series("GET", &format!("/{i}"))).collect();
+        // One shares the spill shard.
+        let mut recorders: Vec<_> = (0..=shards).map(|_| registry.recorder()).collect();
+        for (number, recorder) in (1..).zip(&mut recorders) {
+            for (i, series) in all.iter().enumerate() {
+                for (which, (counter, timer)) in counters.into_iter().zip(timers).enumerate() {
+                    recorder.add(counter, *series, number * (10 * which + i) as u64);
+                    recorder.observe(timer, *series, Duration::from_micros(number * (10 * which + i) as u64));
+                }
+            }
+        }
+        let numbers = (1..=recorders.len() as u64).sum::<u64>();
+        for (i, series) in all.iter().enumerate() {
+            for (which, (counter, timer)) in counters.into_iter().zip(timers).enumerate() {
+                let sum = registry.series_counter_total(counter, *series).sum;
+                let total = registry.series_histogram_total(timer, *series);
+                assert_eq!(sum, numbers * (10 * which + i) as u64, "counter {which} of series {i} of {series:?}");
+                assert_eq!((total.sum, total.number), (1_000 * sum, recorders.len() as u64));
+                assert_eq!((total.count(), total.distribution.is_none()), (recorders.len() as u64, is_classic));
+            }
+        }
+        assert_eq!(registry.requests(), 0);
+    }
+    assert_eq!(HeapStorage::builder(1, 1, 2).counters(1_024).build().err(), Some(SizeError::Instruments(1_024)));
+    assert_eq!(HeapStorage::builder(1, 1, 2).histograms(1_024).build().err(), Some(SizeError::Instruments(1_024)));
+    assert!(HeapStorage::builder(1, 1, 2).classic().counters(1_023).histograms(1_023).build().is_ok());
 }

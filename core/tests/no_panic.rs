@@ -24,9 +24,26 @@ fn recording_links_with_a_panic_handler_that_does_not_link() {
         "8no_panic18series_with_labels",
         "8no_panic5gauge",
         "8no_panic3set",
+        "8no_panic3add",
+        "8no_panic10add_to_run",
+        "8no_panic12observe_time",
+        "8no_panic14observe_number",
+        "8no_panic14observe_in_run",
+        "8no_panic7counter",
+        "8no_panic5timer",
+        "8no_panic13run_histogram",
     ];
     assert_eq!(proof::symbols_in(&program, &calls), calls);
-    let within = ["count_elsewhere", "count_compared", "count_apart", "carry", "intern", "put_attribute"];
+    let within = [
+        "count_elsewhere",
+        "count_compared",
+        "count_apart",
+        "add_elsewhere",
+        "observe_elsewhere",
+        "carry",
+        "intern",
+        "put_attribute",
+    ];
     assert_eq!(proof::symbols_in(&program, &within), within);
     assert_eq!(proof::symbols_in(&program, &["rust_begin_unwind"]), [""; 0]);
 }

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::fmt;
 
 use loaddensity_metrics_core::{
-    Gauge, GaugeError, Label, LabelError, Recorder, Registry, Sample, Series, TraceContext,
+    Counter, Gauge, GaugeError, Histogram, Label, LabelError, Observable, Recorder, Registry, Sample, Series,
+    TraceContext,
 };
 
 thread_local! {
@@ -79,6 +80,30 @@ impl LocalRecorder {
         }
     }
 
+    /// Raises a counter of the engine's own for a series; see [`Recorder::add`].
+    #[inline]
+    pub fn add(&self, counter: Counter, series: Series, by: u64) {
+        self.record_first(|recorder| recorder.add(counter, series, by));
+    }
+
+    /// Raises a counter of the run; see [`Recorder::add_to_run`].
+    #[inline]
+    pub fn add_to_run(&self, counter: Counter, by: u64) {
+        self.record_first(|recorder| recorder.add_to_run(counter, by));
+    }
+
+    /// Records a value in a histogram of the engine's own for a series; see [`Recorder::observe`].
+    #[inline]
+    pub fn observe<V: Observable>(&self, histogram: Histogram<V>, series: Series, value: V) {
+        self.record_first(|recorder| recorder.observe(histogram, series, value));
+    }
+
+    /// Records a value in a histogram of the run; see [`Recorder::observe_in_run`].
+    #[inline]
+    pub fn observe_in_run<V: Observable>(&self, histogram: Histogram<V>, value: V) {
+        self.record_first(|recorder| recorder.observe_in_run(histogram, value));
+    }
+
     /// Records one completed request, and keeps its trace as [`Recorder::record_traced`] does.
     pub fn record_traced(&self, series: Series, sample: Sample, trace: TraceContext) {
         self.with(|recorder| recorder.record_traced(series, sample, trace));
@@ -93,6 +118,21 @@ impl LocalRecorder {
     #[cold]
     fn record_elsewhere(&self, series: Series, sample: Sample) {
         self.with(|recorder| recorder.record(series, sample));
+    }
+
+    /// Records through the thread's first recorder if that is of this registry, else as [`with`](Self::with) does.
+    #[inline]
+    fn record_first(&self, record: impl Fn(&mut Recorder<'static>)) {
+        let is_recorded = FIRST.try_with(|first| match first.try_borrow_mut().as_deref_mut() {
+            Ok(Some(recorder)) if recorder.registry() == self.registry => {
+                record(recorder);
+                true
+            }
+            _ => false,
+        });
+        if is_recorded != Ok(true) {
+            self.with(record);
+        }
     }
 
     fn with(&self, record: impl Fn(&mut Recorder<'static>)) {
@@ -137,12 +177,36 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use loaddensity_metrics_core::Storage;
+    use loaddensity_metrics_core::{Exponential, Storage, Unit};
 
     use super::*;
 
     static ONE: Storage<8, 2, 16> = Storage::new();
     static OTHER: Storage<8, 2, 16> = Storage::new();
+
+    #[test]
+    fn own_instruments_count_on_every_thread_on_the_registry_that_they_are_of() {
+        static INSTRUMENTS: Storage<8, 2, 16, Exponential, 1, 1> = Storage::new();
+        let (local, other) = (LocalRecorder::new(INSTRUMENTS.registry()), LocalRecorder::new(OTHER.registry()));
+        let (registry, series) = (local.registry(), local.series("GET", "/"));
+        let checks = registry.counter("checks", Unit::One, "").expect("room for one");
+        let first_byte = registry.timer("first_byte", "").expect("room for one");
+        for _ in 0..20 {
+            let thread = thread::spawn(move || {
+                // The thread's first recorder is of another registry, where these handles are nobody's.
+                other.add_to_run(checks, 1);
+                other.observe_in_run(first_byte, Duration::ZERO);
+                local.add(checks, series, 2);
+                local.add_to_run(checks, 3);
+                local.observe(first_byte, series, Duration::from_millis(1));
+                local.observe_in_run(first_byte, Duration::ZERO);
+            });
+            thread.join().expect("the thread records and ends");
+        }
+        assert_eq!((registry.series_counter_total(checks, series).sum, registry.counter_total(checks).sum), (40, 100));
+        assert_eq!(registry.histogram_total(first_byte).number, 40);
+        assert_eq!((registry.usage().unknown_observations, OTHER.registry().usage().unknown_observations), (0, 40));
+    }
 
     #[test]
     fn every_thread_records_on_the_right_registry_and_gives_its_shard_back() {

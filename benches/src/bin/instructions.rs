@@ -18,7 +18,8 @@ use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{GRPC_PREFIX, Resource};
 use loaddensity_metrics_core::{
-    Bounds, Event, EventEncoder, Exporter, HeapStorage, Pump, Recorder, Registry, Series, SizeError,
+    Bounds, Event, EventEncoder, Exporter, HeapStorage, HeapStorageBuilder, Pump, Recorder, Registry, Series,
+    SizeError, Unit,
 };
 use loaddensity_metrics_vectors::otlp;
 
@@ -70,6 +71,10 @@ const OPERATIONS: &[(&str, Prepare)] = &[
     ("10,000 series: record by handle, exponential, raw events", || record_with_events(exponential(MANY))),
     ("10,000 series: record by strings, classic", || record_by_strings(classic(MANY))),
     ("10,000 series: record by strings, exponential", || record_by_strings(exponential(MANY))),
+    ("add to a counter, exponential", || add(HeapStorage::builder(FEW, 1, EVENTS))),
+    ("observe a time, classic", || observe_times(HeapStorage::builder(FEW, 1, EVENTS).classic())),
+    ("observe a time, exponential", || observe_times(HeapStorage::builder(FEW, 1, EVENTS))),
+    ("observe a number, exponential", || observe_numbers(HeapStorage::builder(FEW, 1, EVENTS))),
     ("pump, per event", drain),
     ("prometheus line, 1 shard", || page(FEW, 1, 1)),
     ("prometheus line, 2 shards", || page(FEW, 2, 1)),
@@ -209,6 +214,36 @@ fn record_by_strings(load: Load) -> Operation {
 fn record_with_events(load: Load) -> Operation {
     let mut pump = load.pump();
     Operation::on_trace(move || see(pump.drain_slices(see_events)), load.recording())
+}
+
+/// A counter that stands after another one, raised for each request of the trace.
+fn add(storage: HeapStorageBuilder) -> Operation {
+    let load = Load::new(storage.counters(2).histograms(1).build(), FEW);
+    let [_, counter] = ["first", "second"].map(|name| load.registry.counter(name, Unit::One, "").expect("room"));
+    on_recorder(load, move |recorder, series, event| recorder.add(counter, series, event.bytes.into()))
+}
+
+fn observe_times(storage: HeapStorageBuilder) -> Operation {
+    let load = Load::new(storage.counters(1).histograms(2).build(), FEW);
+    let [_, timer] = ["first", "second"].map(|name| load.registry.timer(name, "").expect("room"));
+    on_recorder(load, move |recorder, series, event| recorder.observe(timer, series, event.latency))
+}
+
+fn observe_numbers(storage: HeapStorageBuilder) -> Operation {
+    let load = Load::new(storage.counters(1).histograms(2).build(), FEW);
+    let [_, sizes] = ["first", "second"].map(|name| load.registry.histogram(name, Unit::Bytes, "").expect("room"));
+    on_recorder(load, move |recorder, series, event| recorder.observe(sizes, series, event.bytes.into()))
+}
+
+/// What is recorded of each request of the trace by instruments of the engine's own.
+fn on_recorder(load: Load, record: impl Fn(&mut Recorder<'static>, Series, &TraceEvent) + 'static) -> Operation {
+    let (mut recorder, series, mut slices) = (load.registry.recorder(), load.series(), load.slices());
+    let run = move || {
+        for event in slices.by_ref().take(1).flat_map(black_box) {
+            record(&mut recorder, series[event.series as usize], event);
+        }
+    };
+    Operation::on_trace(|| (), run)
 }
 
 fn drain() -> Operation {

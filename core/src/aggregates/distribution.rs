@@ -105,6 +105,11 @@ impl Distribution {
         buckets.filter(|(_, requests)| **requests != 0).map(move |(bucket, requests)| (index(bucket), *requests))
     }
 
+    /// Each bucket, that of zero first, and what it counted.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.counts.iter().copied().enumerate()
+    }
+
     /// Adds what `other` counted, if both are of the same quantity. Returns whether they are.
     pub fn merge(&mut self, other: &Self) -> bool {
         if self.quantity != other.quantity {

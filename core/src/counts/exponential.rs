@@ -8,6 +8,8 @@
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `ExponentialHistogramDataPoint`; Prometheus, "Native
 //! Histograms", standard schemas. The former counts buckets by their lower bound, the latter by their upper one.
 
+use crate::counts::bounds::Quantity;
+
 /// Buckets per power of two are 2^`SCALE`: OTLP's scale, Prometheus' schema.
 pub(crate) const SCALE: u32 = 3;
 /// Buckets of latencies, the one of zero and the one above the scale included.
@@ -44,6 +46,28 @@ pub(crate) const fn latency_index(bucket: usize) -> i32 {
 pub(crate) const fn size_index(bucket: usize) -> i32 {
     bucket as i32 - 2
 }
+
+/// The largest values of coarse buckets, each of which has the values of every second power of two: of latencies from 2^-10 to
+/// 2^20 ms, of sizes zero and 1 to 2^34. An exponential bucket ends at each of them.
+pub(crate) fn coarse_edges(quantity: Quantity) -> impl Iterator<Item = u64> {
+    let (zero, powers, edge): (_, _, fn(usize) -> u64) = match quantity {
+        Quantity::Latency => (None, LATENCIES - 1, latency_edge),
+        Quantity::Size => (Some(0), SIZES - 2, |bucket| size_edge(bucket + 1)),
+    };
+    zero.into_iter().chain((0..powers.div_ceil(COARSE_STEPS)).map(move |step| edge(step * COARSE_STEPS)))
+}
+
+/// The coarse bucket that an exponential bucket lies in.
+pub(crate) const fn coarse_bucket(quantity: Quantity, bucket: usize) -> usize {
+    match (quantity, bucket) {
+        (Quantity::Latency, _) => bucket.div_ceil(COARSE_STEPS),
+        (Quantity::Size, 0) => 0,
+        (Quantity::Size, _) => 1 + (bucket - 1).div_ceil(COARSE_STEPS),
+    }
+}
+
+/// Exponential buckets of a coarse one.
+const COARSE_STEPS: usize = 2 * STEPS;
 
 /// 2^(i/8), i = 0 to 7, in units of 2^-63, rounded down.
 const ROOTS: [u64; STEPS] = [

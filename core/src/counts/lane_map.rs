@@ -11,7 +11,7 @@
 use crate::atomics::{AtomicU64, Ordering, Ordering::Relaxed};
 use crate::counts::bounds::{Bounds, Quantity};
 use crate::counts::edges::{LaneBuckets, LaneEdges};
-use crate::counts::layout::Observation;
+use crate::counts::layout::SampleNumbers;
 
 /// The slots of latencies, and after them as many of sizes.
 pub(crate) type SlotTables<const N: usize> = [AtomicU64; N];
@@ -69,6 +69,11 @@ pub(crate) struct LaneRange {
 impl LaneRange {
     pub(crate) const fn is_empty(self) -> bool {
         self.first >= self.end
+    }
+
+    /// The same lanes, counted from `lane`, before which there are none of them.
+    pub(crate) const fn after(self, lane: usize) -> Self {
+        Self { first: self.first.saturating_sub(lane), end: self.end.saturating_sub(lane) }
     }
 
     /// The lanes that are in both.
@@ -152,7 +157,7 @@ impl<'a> LaneMap<'a> {
     }
 
     /// The lanes that count a request, of latencies and of sizes.
-    pub(crate) fn lanes(self, seen: Observation) -> (usize, usize) {
+    pub(crate) fn lanes(self, seen: SampleNumbers) -> (usize, usize) {
         (self.lane(Quantity::Latency, seen.latency_ns), self.lane(Quantity::Size, seen.bytes))
     }
 
@@ -214,8 +219,14 @@ impl<'a> LaneMap<'a> {
 
 /// The lanes that count a request in slots of one kind; numbers that no cell has where a slot has several bounds.
 #[inline(always)]
-pub(crate) fn looked_up<const N: usize>(tables: &SlotTables<N>, seen: Observation) -> (usize, usize) {
+pub(crate) fn looked_up<const N: usize>(tables: &SlotTables<N>, seen: SampleNumbers) -> (usize, usize) {
     (in_slot(tables, Quantity::Latency, seen.latency_ns).0, in_slot(tables, Quantity::Size, seen.bytes).0)
+}
+
+/// The lane that counts a value in slots of one kind; likewise a number that no cell has.
+#[inline(always)]
+pub(crate) fn lane_in_slot<const N: usize>(tables: &SlotTables<N>, quantity: Quantity, value: u64) -> usize {
+    in_slot(tables, quantity, value).0
 }
 
 /// The lane of a value, compared with the bounds in its slot where there are several. `edges` are the map's.

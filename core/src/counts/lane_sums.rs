@@ -89,6 +89,35 @@ impl LaneSums {
         }
     }
 
+    /// The same for cells that have lanes of one quantity alone. `each` shows them, and the same ones each time that it is
+    /// called.
+    pub(crate) fn read_observed<'c>(
+        &mut self,
+        map: LaneMap<'_>,
+        quantity: Quantity,
+        each: impl Fn(&mut dyn FnMut(OutcomeCell<'c>)),
+    ) -> CellSummary {
+        self.quantity = quantity;
+        let lanes = map.all(quantity);
+        // As in `read_merged`.
+        loop {
+            // Such a cell's first lane is the first of its quantity.
+            (self.first_lane, self.range) = (0, LaneRange::default());
+            let (mut all, mut is_right) = (CellSummary::NONE, true);
+            each(&mut |cell| {
+                let extremes = cell.extremes(quantity);
+                all.add(cell.sum(quantity), extremes);
+                let range = if map.has_exponentials() { map.between(quantity, extremes) } else { lanes };
+                is_right &= self.add_cell(cell, range.after(lanes.first));
+            });
+            if is_right {
+                self.first_lane = lanes.first;
+                self.range = LaneRange { first: self.range.first + lanes.first, end: self.range.end + lanes.first };
+                return all;
+            }
+        }
+    }
+
     /// All classic lanes: in one pass, because it is known before which lanes there are.
     #[inline]
     fn read_classic(&mut self, cells: &ShardCells<'_>, series: Series, outcomes: &[Outcome]) -> CellSummary {
@@ -236,9 +265,9 @@ impl LaneSums {
             CellLanes::Merged { lanes, wides } => {
                 add_totals(sums, lanes.get(first..end).unwrap_or_default(), wides.get(first..end).unwrap_or_default());
             }
-            CellLanes::Spilled(lanes) => add_words(sums, lanes.get(first..end).unwrap_or_default()),
-            // There are none among merged ones.
-            CellLanes::Classic(_) => {}
+            CellLanes::Spilled(lanes) | CellLanes::Classic(lanes) => {
+                add_words(sums, lanes.get(first..end).unwrap_or_default());
+            }
         }
     }
 

@@ -35,7 +35,7 @@ const fn words_of(instrument: &Instrument) -> (usize, usize, usize) {
 
 /// What is counted of one request.
 #[derive(Clone, Copy)]
-pub(crate) struct Observation {
+pub(crate) struct SampleNumbers {
     /// At most a day.
     pub(crate) latency_ns: u64,
     /// At most 1 PiB.

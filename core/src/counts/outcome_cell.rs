@@ -4,7 +4,7 @@
 //! count.
 
 use crate::atomics::owned::{OwnedU16, OwnedU32};
-use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::atomics::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 use crate::counts::bounds::Quantity;
 use crate::counts::lane_map::{LaneMap, LaneRange};
 use crate::counts::layout::{
@@ -74,6 +74,13 @@ impl<'a> OutcomeCell<'a> {
                 lanes.get(first..end).unwrap_or_default().iter().map(|lane| lane.load(Relaxed)).sum()
             }
         }
+    }
+
+    /// Observations, where this is a histogram of the engine's own. To be read before all else.
+    #[inline]
+    pub(crate) fn observations(self) -> u64 {
+        // Acquire pairs with the release of whoever counts.
+        self.head[COUNT].load(Acquire)
     }
 
     /// The sum of latencies in nanoseconds, or of sizes in bytes.

@@ -7,7 +7,7 @@ use crate::counts::cells::{Cells, ClassicCell, MergedLanes, MergedWides, merged_
 use crate::counts::lane_map::{COARSE, FINE, LaneMap, SlotTables, Slots, compared, looked_up};
 use crate::counts::lanes;
 use crate::counts::layout::{
-    COUNT, CellHead, LARGEST, LATENCY_SUM, LONGEST, Observation, SHORTEST, SIZE_SUM, SMALLEST, WIDE_IN_USE,
+    COUNT, CellHead, LARGEST, LATENCY_SUM, LONGEST, SHORTEST, SIZE_SUM, SMALLEST, SampleNumbers, WIDE_IN_USE,
 };
 use crate::request::sample::Outcome;
 
@@ -75,6 +75,15 @@ impl<'a> OwnCells<'a> {
         }
     }
 
+    /// What leads to the lanes.
+    #[inline(always)]
+    pub(crate) const fn slots(&self) -> Slots<'a> {
+        match self {
+            Self::Merged(cells) => Slots::Fine(cells.slots),
+            Self::Classic(cells) => Slots::Coarse(cells.slots),
+        }
+    }
+
     /// The same, but without the cells of failures; where they are not apart, without any.
     pub(crate) fn without_failures(mut self) -> Self {
         match &mut self {
@@ -89,7 +98,7 @@ impl<'a> OwnCells<'a> {
 
     /// Counts one request in the cell of a series.
     #[inline(always)]
-    pub(crate) fn add(&self, series: usize, outcome: Outcome, seen: Observation) -> Counting {
+    pub(crate) fn add(&self, series: usize, outcome: Outcome, seen: SampleNumbers) -> Counting {
         let lanes = match self {
             Self::Merged(cells) => looked_up(cells.slots, seen),
             Self::Classic(cells) => looked_up(cells.slots, seen),
@@ -104,7 +113,7 @@ impl<'a> OwnCells<'a> {
         edges: &[AtomicU64],
         series: usize,
         outcome: Outcome,
-        seen: Observation,
+        seen: SampleNumbers,
     ) -> Counting {
         let lanes = match self {
             Self::Merged(cells) => both_compared(cells.slots, edges, seen),
@@ -114,7 +123,7 @@ impl<'a> OwnCells<'a> {
     }
 
     #[inline(always)]
-    fn add_in(&self, series: usize, outcome: Outcome, lanes: (usize, usize), seen: Observation) -> Counting {
+    fn add_in(&self, series: usize, outcome: Outcome, lanes: (usize, usize), seen: SampleNumbers) -> Counting {
         match self {
             Self::Merged(cells) => cells.add(series, outcome, lanes, seen),
             Self::Classic(ClassicCells { cells, .. }) => {
@@ -137,7 +146,7 @@ pub(crate) enum Counting {
 impl MergedCells<'_> {
     /// Counts in these lanes of a cell.
     #[inline(always)]
-    fn add(&self, series: usize, outcome: Outcome, (latency, size): (usize, usize), seen: Observation) -> Counting {
+    fn add(&self, series: usize, outcome: Outcome, (latency, size): (usize, usize), seen: SampleNumbers) -> Counting {
         let Some(HeadsAndLanes { heads, lanes }) = self.by_outcome.get(outcome.index()) else {
             return Counting::Unknown;
         };
@@ -170,13 +179,13 @@ impl MergedCells<'_> {
 }
 
 #[inline(always)]
-fn both_compared<const N: usize>(slots: &SlotTables<N>, edges: &[AtomicU64], seen: Observation) -> (usize, usize) {
+fn both_compared<const N: usize>(slots: &SlotTables<N>, edges: &[AtomicU64], seen: SampleNumbers) -> (usize, usize) {
     (compared(slots, edges, Quantity::Latency, seen.latency_ns), compared(slots, edges, Quantity::Size, seen.bytes))
 }
 
 /// Counts in these lanes of a cell of classic buckets.
 #[inline(always)]
-fn add_classic(cell: &ClassicCell, (latency, size): (usize, usize), seen: Observation) -> Counting {
+fn add_classic(cell: &ClassicCell, (latency, size): (usize, usize), seen: SampleNumbers) -> Counting {
     let Some((head, lanes)) = cell.split_first_chunk() else { return Counting::Unknown };
     let (Some(latency), Some(size)) = (lanes.get(latency), lanes.get(size)) else { return Counting::Crowded };
     add_one(latency);
@@ -186,7 +195,7 @@ fn add_classic(cell: &ClassicCell, (latency, size): (usize, usize), seen: Observ
 }
 
 /// Counts one request of a series in the spill shard.
-pub(crate) fn add_shared(map: LaneMap<'_>, cells: Cells<'_>, series: usize, outcome: Outcome, seen: Observation) {
+pub(crate) fn add_shared(map: LaneMap<'_>, cells: Cells<'_>, series: usize, outcome: Outcome, seen: SampleNumbers) {
     let at = place(series, outcome);
     let cell = match cells {
         Cells::Merged { spill, .. } => spill.get(at).map(|cell| &cell[..]),
@@ -211,7 +220,7 @@ pub(crate) fn add_shared(map: LaneMap<'_>, cells: Cells<'_>, series: usize, outc
 }
 
 #[inline(always)]
-fn add_sums(head: &CellHead, seen: Observation) {
+fn add_sums(head: &CellHead, seen: SampleNumbers) {
     for (at, by) in sums_of(seen) {
         // Relaxed: readers want each number whole, not the numbers in step.
         head[at].store(head[at].load(Relaxed).wrapping_add(by), Relaxed);
@@ -219,7 +228,7 @@ fn add_sums(head: &CellHead, seen: Observation) {
 }
 
 #[inline(always)]
-const fn sums_of(seen: Observation) -> [(usize, u64); 2] {
+const fn sums_of(seen: SampleNumbers) -> [(usize, u64); 2] {
     [(LATENCY_SUM, seen.latency_ns), (SIZE_SUM, seen.bytes)]
 }
 
@@ -230,7 +239,7 @@ fn add_one(lane: &AtomicU64) {
 }
 
 #[inline(always)]
-fn keep_extremes(head: &CellHead, seen: Observation) {
+fn keep_extremes(head: &CellHead, seen: SampleNumbers) {
     for (at, to) in extremes_of(seen) {
         // A new extreme is rare, and a branch that is seldom taken costs less than a store.
         if to > head[at].load(Relaxed) {
@@ -241,11 +250,11 @@ fn keep_extremes(head: &CellHead, seen: Observation) {
 
 /// What each word of the extremes must not be less than.
 #[inline(always)]
-const fn extremes_of(seen: Observation) -> [(usize, u64); 4] {
+const fn extremes_of(seen: SampleNumbers) -> [(usize, u64); 4] {
     [(LONGEST, seen.latency_ns), (SHORTEST, !seen.latency_ns), (LARGEST, seen.bytes), (SMALLEST, !seen.bytes)]
 }
 
-fn keep_extremes_shared(head: &CellHead, seen: Observation) {
+fn keep_extremes_shared(head: &CellHead, seen: SampleNumbers) {
     for (at, to) in extremes_of(seen) {
         head[at].fetch_max(to, Relaxed);
     }

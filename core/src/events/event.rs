@@ -1,6 +1,6 @@
 //! The event: a completed request on its way to the exporters that send per request.
 
-use crate::counts::layout::Observation;
+use crate::counts::layout::SampleNumbers;
 use crate::registry::ring::EVENT_WORDS;
 use crate::request::error_kind::ErrorKind;
 use crate::request::sample::{Outcome, Timestamp};
@@ -51,8 +51,8 @@ impl Event {
 
     /// The values that the histograms count.
     #[inline]
-    pub(crate) const fn observation(&self) -> Observation {
-        Observation { latency_ns: self.latency_ns, bytes: self.response_bytes }
+    pub(crate) const fn numbers(&self) -> SampleNumbers {
+        SampleNumbers { latency_ns: self.latency_ns, bytes: self.response_bytes }
     }
 
     pub(crate) const fn to_words(self) -> [u64; EVENT_WORDS] {

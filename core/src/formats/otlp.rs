@@ -25,7 +25,7 @@ use crate::counts::bounds::Bounds;
 use crate::counts::lane_sums::LaneSums;
 use crate::labels::otlp as labels;
 use crate::labels::otlp::OtlpAttributes;
-use crate::metrics::{DURATION, GAUGE_DESCRIPTION, Instrument, LATENCY, REQUESTS, SIZE};
+use crate::metrics::{DURATION, GAUGE_DESCRIPTION, Instrument, LATENCY, OTLP_NAMESPACE, REQUESTS, SIZE};
 use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
@@ -57,8 +57,6 @@ pub const MIN_OPTIONS_REQUEST: usize = 8_192;
 /// Length of the gRPC frame's prefix: one byte of flags and a length of four.
 pub const GRPC_PREFIX: usize = 5;
 
-/// What the name of a gauge begins with.
-const GAUGE_PREFIX: &str = "loaddensity.";
 /// `AGGREGATION_TEMPORALITY_DELTA`.
 const DELTA: u64 = 1;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
@@ -191,7 +189,7 @@ impl<'a> Writer<'a> {
         labels::put_string(back, field::METRIC_DESCRIPTION, GAUGE_DESCRIPTION)?;
         let name_end = back.mark();
         back.put(name.as_bytes())?;
-        back.put(GAUGE_PREFIX.as_bytes())?;
+        back.put(OTLP_NAMESPACE.as_bytes())?;
         back.length_since(name_end, field::METRIC_NAME)?;
         back.length_since(end, field::METRICS)
     }

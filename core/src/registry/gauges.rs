@@ -2,7 +2,7 @@
 //!
 //! A registry has room for 32, in fixed memory. A thread that makes a gauge writes its name word by word; a word that
 //! is written never changes. Threads that write the same name at once help each other and get the same gauge. Nobody
-//! waits.
+//! waits, but for those who declare instruments of the engine's own: see `instruments/declared.rs`.
 
 use core::fmt;
 
@@ -12,6 +12,7 @@ use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering, const_unless_loom, zeros};
 use crate::metrics::{INSTRUMENTS, PROMETHEUS_NAMESPACE};
 use crate::registry::Registry;
+use crate::registry::instruments::reserved::{INFORMATION, STATUS_PREFIXES};
 
 /// The most gauges that a registry has room for.
 pub const GAUGES: usize = 32;
@@ -63,15 +64,32 @@ impl fmt::Debug for Gauge<'_> {
 
 impl<'a> Registry<'a> {
     /// The gauge with this name, made now if it is new. Every call with the same name returns the same gauge. Exporters
-    /// show it as soon as it is set; for Prometheus it is called `loaddensity_<name>`.
+    /// show it as soon as it is set; for Prometheus it is called `loaddensity_<name>`. In storage with room for
+    /// instruments of the engine's own, making a new one takes a lock for an instant.
     ///
     /// # Errors
-    /// If the name is not `[a-z][a-z0-9_]{0,63}`, if it belongs to something else, or if there is no room for another
-    /// gauge.
+    /// If the name is not `[a-z][a-z0-9_]{0,63}`, if it belongs to something else or to such an instrument, or if there is
+    /// no room for another gauge.
     pub fn gauge(self, name: &str) -> Result<Gauge<'a>, GaugeError> {
         check(name)?;
-        let words = find_or_write(&self.parts.control.gauges, name).ok_or(GaugeError::Full)?;
+        let (gauges, instruments) = (&self.parts.control.gauges, self.own_instruments());
+        if !instruments.has_room() {
+            return find_or_write(gauges, name).map(|words| Gauge { words }).ok_or(GaugeError::Full);
+        }
+        if let Some(words) = gauges.iter().find(|gauge| gauge.name().is_some_and(|known| known == name)) {
+            return Ok(Gauge { words });
+        }
+        // Nobody declares an instrument between the look and the writing.
+        let words = instruments.alone(|| match self.is_instrument(name) {
+            true => Err(GaugeError::Taken),
+            false => find_or_write(gauges, name).ok_or(GaugeError::Full),
+        })?;
         Ok(Gauge { words })
+    }
+
+    /// The names of all gauges, whether they have been set or not.
+    pub(crate) fn gauge_names(self) -> impl Iterator<Item = String<GAUGE_NAME_BYTES>> + use<'a> {
+        self.parts.control.gauges.iter().map_while(GaugeWords::name)
     }
 
     /// The name and the number of each gauge that has been set, the oldest gauge first.
@@ -88,6 +106,8 @@ pub enum GaugeError {
     Name,
     /// The name belongs to something else, or would be mistaken for it in one of the formats.
     Reserved,
+    /// An instrument of the engine's own has the name, or is shown under it in one of the formats.
+    Taken,
     /// The registry has [`GAUGES`] gauges with other names.
     Full,
 }
@@ -103,9 +123,12 @@ impl fmt::Display for GaugeError {
                     "the name belongs to another metric or to time: choose one that is not time, begins with \
                              neither exporter_ nor registry_, and is none of ",
                 )?;
-                own_names().try_for_each(|name| write!(f, "{name}, "))?;
+                own_names().chain(INFORMATION).try_for_each(|name| write!(f, "{name}, "))?;
                 f.write_str("with or without _total, _bucket, _sum, _count or _created after it")
             }
+            Self::Taken => f.write_str(
+                "an instrument of the engine's own has this name, or is shown under it in one of the formats: choose another",
+            ),
             Self::Full => write!(f, "the registry has {GAUGES} gauges, and has room for no more; use fewer names"),
         }
     }
@@ -191,7 +214,7 @@ fn check(name: &str) -> Result<(), GaugeError> {
     }
     // InfluxDB would read a field with this name as the time of the point.
     let is_time = name == "time";
-    let of_another = ["exporter_", "registry_"].iter().any(|start| name.starts_with(start));
+    let of_another = STATUS_PREFIXES.iter().any(|start| name.starts_with(start)) || INFORMATION.contains(&name);
     let is_another = own_names().any(|other| {
         name.strip_prefix(other)
             .is_some_and(|rest| ["", "_total", "_bucket", "_sum", "_count", "_created"].contains(&rest))

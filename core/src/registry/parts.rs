@@ -8,12 +8,15 @@ use crate::counts::bounds::{BUCKETS, BoundsWords};
 use crate::counts::cells::Cells;
 use crate::counts::kinds::KindCells;
 use crate::counts::lane_map::{LaneMapWords, Slots};
+use crate::counts::observed_cells::ObservedCells;
 use crate::registry::decided_once::DecidedOnce;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::exporter::Exporter;
 use crate::registry::first_folded::FirstFolded;
 use crate::registry::gauges::{GAUGES, GaugeWords};
+use crate::registry::instruments::declaration::DeclaredWords;
+use crate::registry::instruments::declared::InstrumentControl;
 use crate::registry::ledger::Ledger;
 use crate::registry::ring::{SharedSlot, Slot};
 
@@ -78,6 +81,7 @@ pub(crate) struct Control {
     pub(crate) errors: DecidedOnce,
     pub(crate) first_folded: FirstFolded,
     pub(crate) gauges: [GaugeWords; GAUGES],
+    pub(crate) instruments: InstrumentControl,
     pub(crate) ledgers: [Ledger; Exporter::ALL.len()],
 }
 
@@ -106,6 +110,7 @@ impl Control {
                 errors: DecidedOnce::new(),
                 first_folded: FirstFolded::new(),
                 gauges: each!(GaugeWords::new(); GAUGES),
+                instruments: InstrumentControl::new(),
                 ledgers: each!(Ledger::new(); Exporter::ALL.len()),
             }
         }
@@ -148,6 +153,15 @@ pub(crate) trait SeldomUsed: Sync + RefUnwindSafe {
 
     /// Failures by kind; none are counted unless the label `error_type` is on.
     fn kinds(&self) -> KindCells<'_>;
+
+    /// The engine's own instruments: room for counters, and for histograms.
+    fn declared(&self) -> [&[DeclaredWords]; 2];
+
+    /// What a shard counts with them.
+    fn own_observed(&self, shard: usize) -> ObservedCells<'_>;
+
+    /// What the spill shard does.
+    fn spill_observed(&self) -> ObservedCells<'_>;
 }
 
 const _: () = assert!(size_of::<Parts<'_>>() <= 256 || cfg!(loom), "see above");

@@ -12,13 +12,18 @@ mod aligned;
 #[cfg(feature = "alloc")]
 mod heap;
 #[cfg(feature = "alloc")]
+mod heap_instruments;
+#[cfg(feature = "alloc")]
 mod size_error;
 
 use crate::atomics::{AtomicU64, Padded, zeros};
 use crate::counts::kinds::{KindCells, KindCounts};
+use crate::counts::observed_cells::{CounterCell, ObservedCells};
+use crate::metrics::handles::MAX_INSTRUMENTS;
 use crate::registry::Registry;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
+use crate::registry::instruments::declaration::DeclaredWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, SeldomUsed, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
@@ -27,7 +32,8 @@ use crate::registry::ring::{SharedSlot, Slot};
 ///
 /// The overflow series takes what does not fit. `SHARDS` is the number of recorders with shards of their own. `RING` is
 /// the number of events that a ring holds (a power of two). `H` is [`Exponential`], or [`Classic`] for storage without
-/// exponential histograms.
+/// exponential histograms. `COUNTERS` and `HISTOGRAMS` are the numbers of [instruments of the engine's
+/// own](Registry::counter) that there is room for, 0 to 1,023 of each: none unless they are said.
 ///
 /// A `static` is sensible up to about 64 MB. For more, or if the sizes are known only at run time, use `HeapStorage`.
 ///
@@ -40,7 +46,14 @@ use crate::registry::ring::{SharedSlot, Slot};
 /// ```
 #[cfg(not(loom))]
 #[derive(Debug)]
-pub struct Storage<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms = Exponential> {
+pub struct Storage<
+    const SERIES: usize,
+    const SHARDS: usize,
+    const RING: usize,
+    H: Histograms = Exponential,
+    const COUNTERS: usize = 0,
+    const HISTOGRAMS: usize = 0,
+> {
     control: Control,
     index: [[AtomicU64; 4]; SERIES],
     heads: Padded<[HeadWords; SERIES]>,
@@ -59,6 +72,14 @@ pub struct Storage<const SERIES: usize, const SHARDS: usize, const RING: usize, 
     spill_cells: Padded<[H::Spill; SERIES]>,
     spill_kinds: Padded<[KindCounts; SERIES]>,
     spill_ring: Padded<[SharedSlot; RING]>,
+    declared_counters: [DeclaredWords; COUNTERS],
+    declared_histograms: [DeclaredWords; HISTOGRAMS],
+    counters: [Padded<[[CounterCell; SERIES]; COUNTERS]>; SHARDS],
+    observed_heads: [Padded<[[H::ObservedHeads; SERIES]; HISTOGRAMS]>; SHARDS],
+    observed_lanes: [Padded<[[H::ObservedLanes; SERIES]; HISTOGRAMS]>; SHARDS],
+    observed_wides: [Padded<[[H::ObservedWides; SERIES]; HISTOGRAMS]>; SHARDS],
+    spill_counters: Padded<[[CounterCell; SERIES]; COUNTERS]>,
+    spill_observed: Padded<[[H::ObservedSpill; SERIES]; HISTOGRAMS]>,
 }
 
 /// Storage for those who don't care: 511 series, 12 recorders, rings of 65,536 events; 75 MiB of address space, of which
@@ -96,7 +117,9 @@ mod kinds {
     use crate::atomics::{AtomicU64, zeros};
     use crate::counts::cells::{CLASSIC_LANES, Cells, ClassicCell, MERGED_LANES, MergedLanes, MergedWides, SpillCell};
     use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
+    use crate::counts::lane_sums::QUANTITY_LANES;
     use crate::counts::layout::CellHead;
+    use crate::counts::observed_cells::{HistogramCells, ObservedLanes, ObservedSpill, ObservedWides};
     use core::fmt::Debug;
     use core::panic::RefUnwindSafe;
 
@@ -124,6 +147,20 @@ mod kinds {
             wides: &'a [Self::Wides],
             spill: &'a [Self::Spill],
         ) -> Cells<'a>;
+        type ObservedHeads: Words;
+        type ObservedLanes: Words;
+        type ObservedWides: Words;
+        type ObservedSpill: Words;
+        const OBSERVED_HEADS: Self::ObservedHeads;
+        const OBSERVED_LANES: Self::ObservedLanes;
+        const OBSERVED_WIDES: Self::ObservedWides;
+        const OBSERVED_SPILL: Self::ObservedSpill;
+        fn own_histograms<'a>(
+            heads: &'a [Self::ObservedHeads],
+            lanes: &'a [Self::ObservedLanes],
+            wides: &'a [Self::ObservedWides],
+        ) -> HistogramCells<'a>;
+        fn spill_histograms(cells: &[Self::ObservedSpill]) -> HistogramCells<'_>;
         fn slots(slots: &Self::Slots) -> Slots<'_>;
         fn lane_words(words: &Self::LaneWords) -> &[AtomicU64];
     }
@@ -154,6 +191,27 @@ mod kinds {
                 wides: wides.as_flattened(),
                 spill: spill.as_flattened(),
             }
+        }
+
+        type ObservedHeads = CellHead;
+        type ObservedLanes = ObservedLanes;
+        type ObservedWides = ObservedWides;
+        type ObservedSpill = ObservedSpill;
+        const OBSERVED_HEADS: CellHead = zeros();
+        const OBSERVED_LANES: ObservedLanes = [const { OwnedU16::new(0) }; QUANTITY_LANES];
+        const OBSERVED_WIDES: ObservedWides = [const { OwnedU32::new(0) }; QUANTITY_LANES];
+        const OBSERVED_SPILL: ObservedSpill = zeros();
+
+        fn own_histograms<'a>(
+            heads: &'a [CellHead],
+            lanes: &'a [ObservedLanes],
+            wides: &'a [ObservedWides],
+        ) -> HistogramCells<'a> {
+            HistogramCells::Merged { heads, lanes, wides }
+        }
+
+        fn spill_histograms(cells: &[ObservedSpill]) -> HistogramCells<'_> {
+            HistogramCells::Spilled(cells)
         }
 
         fn slots(slots: &SlotTables<FINE>) -> Slots<'_> {
@@ -188,6 +246,27 @@ mod kinds {
             Cells::Classic { cells: cells.as_flattened(), spill: spill.as_flattened() }
         }
 
+        type ObservedHeads = [AtomicU64; 0];
+        type ObservedLanes = ClassicCell;
+        type ObservedWides = [AtomicU64; 0];
+        type ObservedSpill = ClassicCell;
+        const OBSERVED_HEADS: [AtomicU64; 0] = [];
+        const OBSERVED_LANES: ClassicCell = zeros();
+        const OBSERVED_WIDES: [AtomicU64; 0] = [];
+        const OBSERVED_SPILL: ClassicCell = zeros();
+
+        fn own_histograms<'a>(
+            _: &'a [[AtomicU64; 0]],
+            cells: &'a [ClassicCell],
+            _: &'a [[AtomicU64; 0]],
+        ) -> HistogramCells<'a> {
+            HistogramCells::Classic(cells)
+        }
+
+        fn spill_histograms(cells: &[ClassicCell]) -> HistogramCells<'_> {
+            HistogramCells::Classic(cells)
+        }
+
         fn slots(slots: &SlotTables<COARSE>) -> Slots<'_> {
             Slots::Coarse(slots)
         }
@@ -199,7 +278,15 @@ mod kinds {
 }
 
 #[cfg(not(loom))]
-impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms> Storage<SERIES, SHARDS, RING, H> {
+impl<
+    const SERIES: usize,
+    const SHARDS: usize,
+    const RING: usize,
+    H: Histograms,
+    const COUNTERS: usize,
+    const HISTOGRAMS: usize,
+> Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS>
+{
     /// The size of the storage in bytes.
     pub const SIZE: usize = size_of::<Self>();
     /// Events that a ring holds.
@@ -217,6 +304,10 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             assert!(SERIES >= 2 && SERIES <= 1 << 31, "SERIES is 2 to 2^31");
             assert!(SHARDS >= 1 && SHARDS <= MAX_SHARDS, "SHARDS is 1 to 1,023");
             assert!(RING >= 2 && RING.is_power_of_two(), "RING is a power of two, 2 or more");
+            assert!(
+                COUNTERS <= MAX_INSTRUMENTS && HISTOGRAMS <= MAX_INSTRUMENTS,
+                "COUNTERS and HISTOGRAMS are 0 to 1,023"
+            );
         }
         Self {
             control: Control::new(),
@@ -237,6 +328,14 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             spill_cells: Padded([const { H::SPILL }; SERIES]),
             spill_kinds: Padded([const { zeros() }; SERIES]),
             spill_ring: Padded([const { zeros() }; RING]),
+            declared_counters: [const { zeros() }; COUNTERS],
+            declared_histograms: [const { zeros() }; HISTOGRAMS],
+            counters: [const { Padded([const { [const { zeros() }; SERIES] }; COUNTERS]) }; SHARDS],
+            observed_heads: [const { Padded([const { [const { H::OBSERVED_HEADS }; SERIES] }; HISTOGRAMS]) }; SHARDS],
+            observed_lanes: [const { Padded([const { [const { H::OBSERVED_LANES }; SERIES] }; HISTOGRAMS]) }; SHARDS],
+            observed_wides: [const { Padded([const { [const { H::OBSERVED_WIDES }; SERIES] }; HISTOGRAMS]) }; SHARDS],
+            spill_counters: Padded([const { [const { zeros() }; SERIES] }; COUNTERS]),
+            spill_observed: Padded([const { [const { H::OBSERVED_SPILL }; SERIES] }; HISTOGRAMS]),
         }
     }
 
@@ -267,8 +366,14 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
 }
 
 #[cfg(not(loom))]
-impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms> SeldomUsed
-    for Storage<SERIES, SHARDS, RING, H>
+impl<
+    const SERIES: usize,
+    const SHARDS: usize,
+    const RING: usize,
+    H: Histograms,
+    const COUNTERS: usize,
+    const HISTOGRAMS: usize,
+> SeldomUsed for Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS>
 {
     fn exemplars(&self) -> &[ExemplarWords] {
         &self.exemplars.0
@@ -277,6 +382,37 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
     fn kinds(&self) -> KindCells<'_> {
         KindCells { own: self.kinds.0.as_flattened(), spill: &self.spill_kinds.0 }
     }
+
+    fn declared(&self) -> [&[DeclaredWords]; 2] {
+        [&self.declared_counters, &self.declared_histograms]
+    }
+
+    fn own_observed(&self, shard: usize) -> ObservedCells<'_> {
+        ObservedCells {
+            counters: of_shard(&self.counters, shard),
+            histograms: H::own_histograms(
+                of_shard(&self.observed_heads, shard),
+                of_shard(&self.observed_lanes, shard),
+                of_shard(&self.observed_wides, shard),
+            ),
+        }
+    }
+
+    fn spill_observed(&self) -> ObservedCells<'_> {
+        ObservedCells {
+            counters: self.spill_counters.0.as_flattened(),
+            histograms: H::spill_histograms(self.spill_observed.0.as_flattened()),
+        }
+    }
+}
+
+/// What one shard has of all instruments and series.
+#[cfg(not(loom))]
+fn of_shard<T, const SERIES: usize, const INSTRUMENTS: usize>(
+    shards: &[Padded<[[T; SERIES]; INSTRUMENTS]>],
+    shard: usize,
+) -> &[T] {
+    shards.get(shard).map(|cells| cells.0.as_flattened()).unwrap_or_default()
 }
 
 #[cfg(not(loom))]
@@ -286,8 +422,14 @@ const _: () = assert!(
 );
 
 #[cfg(not(loom))]
-impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms> Default
-    for Storage<SERIES, SHARDS, RING, H>
+impl<
+    const SERIES: usize,
+    const SHARDS: usize,
+    const RING: usize,
+    H: Histograms,
+    const COUNTERS: usize,
+    const HISTOGRAMS: usize,
+> Default for Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS>
 {
     fn default() -> Self {
         Self::new()
@@ -295,6 +437,6 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
 }
 
 #[cfg(feature = "alloc")]
-pub use heap::HeapStorage;
+pub use heap::{HeapStorage, HeapStorageBuilder};
 #[cfg(feature = "alloc")]
 pub use size_error::SizeError;

@@ -35,6 +35,9 @@ pub struct Usage {
     /// request ran. It goes by the times that [`Pump::set_now`](crate::Pump::set_now) was given; zero where it was given
     /// none. In the shells a wall clock that is set forward looks like such a gap.
     pub longest_gap: Duration,
+    /// Calls of [`Recorder::add`](crate::Recorder::add) and [`Recorder::observe`](crate::Recorder::observe), and of those for
+    /// the run, with handles of another registry: they count nowhere.
+    pub unknown_observations: u64,
 }
 
 /// A ring that refused events because it was full.

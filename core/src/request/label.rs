@@ -31,7 +31,7 @@ pub(crate) const LABEL_BYTES_BESIDE_STATUS: usize = LABEL_BYTES - STATUS.len() -
 
 /// Keys that the exporters set themselves in some format, or that a backend keeps for itself. InfluxDB 3 allows no tag
 /// with the name of a field.
-const RESERVED: [&str; 13] = [
+pub(crate) const RESERVED: [&str; 13] = [
     "method",
     "name",
     "outcome",

@@ -174,20 +174,32 @@ impl Sample {
     /// sums around.
     #[inline]
     pub(crate) const fn latency_ns(&self) -> u64 {
-        let seconds = self.latency.as_secs();
-        if seconds < MAX_LATENCY_SECONDS {
-            seconds * 1_000_000_000 + self.latency.subsec_nanos() as u64
-        } else {
-            cold_path();
-            MAX_LATENCY_NS
-        }
+        capped_nanos(self.latency)
     }
 
     /// The size in bytes, at most 1 PiB.
     #[inline]
     pub(crate) const fn size(&self) -> u64 {
-        if self.response_bytes < MAX_RESPONSE_BYTES { self.response_bytes } else { MAX_RESPONSE_BYTES }
+        capped_bytes(self.response_bytes)
     }
+}
+
+/// Nanoseconds, at most a day's.
+#[inline(always)]
+pub(crate) const fn capped_nanos(latency: Duration) -> u64 {
+    let seconds = latency.as_secs();
+    if seconds < MAX_LATENCY_SECONDS {
+        seconds * 1_000_000_000 + latency.subsec_nanos() as u64
+    } else {
+        cold_path();
+        MAX_LATENCY_NS
+    }
+}
+
+/// A number that is at most 2^50, which is 1 PiB.
+#[inline(always)]
+pub(crate) const fn capped_bytes(number: u64) -> u64 {
+    if number < MAX_RESPONSE_BYTES { number } else { MAX_RESPONSE_BYTES }
 }
 
 #[cfg(test)]

@@ -120,6 +120,7 @@ const EXHAUSTIVE: &[(&str, &str)] = &[
     ("ExportAction", "a driver must do each of them"),
     ("ExpositionFormat", "whoever serves pages must write each of them"),
     ("Exporter", "each has settings, commands and a place in reports, which a fifth must not lack"),
+    ("HistogramCells", "nobody outside can name it"),
     ("Lingering", "whoever serves the page must do each of them"),
     ("NoTcp", "a type without values: a `match` of one needs no arm"),
     ("Outcome", "a request either counts as a success or does not"),

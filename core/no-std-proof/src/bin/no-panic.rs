@@ -9,9 +9,11 @@
 use core::ffi::c_int;
 use core::hint::black_box;
 use core::panic::PanicInfo;
+use core::time::Duration;
 
 use loaddensity_metrics_core::{
-    Gauge, GaugeError, Label, LabelError, Recorder, Registry, Sample, Series, TraceContext,
+    Counter, Gauge, GaugeError, Histogram, InstrumentError, Label, LabelError, Recorder, Registry, Sample, Series,
+    TraceContext, Unit,
 };
 
 #[link(name = "c")]
@@ -38,6 +40,14 @@ pub extern "C" fn main(_: c_int, _: *const *const u8) -> c_int {
         series_with_labels as *const (),
         gauge as *const (),
         set as *const (),
+        add as *const (),
+        add_to_run as *const (),
+        observe_time as *const (),
+        observe_number as *const (),
+        observe_in_run as *const (),
+        counter as *const (),
+        timer as *const (),
+        run_histogram as *const (),
     ]);
     #[cfg(feature = "can-panic")]
     black_box(index as *const ());
@@ -80,6 +90,43 @@ fn gauge<'a>(registry: Registry<'a>, name: &str) -> Result<Gauge<'a>, GaugeError
 
 fn set(gauge: Gauge<'_>, value: f64) {
     gauge.set(value);
+}
+
+fn add(recorder: &mut Recorder<'_>, counter: Counter, series: Series, by: u64) {
+    recorder.add(counter, series, by);
+}
+
+fn add_to_run(recorder: &mut Recorder<'_>, counter: Counter, by: u64) {
+    recorder.add_to_run(counter, by);
+}
+
+fn observe_time(recorder: &mut Recorder<'_>, histogram: Histogram<Duration>, series: Series, value: Duration) {
+    recorder.observe(histogram, series, value);
+}
+
+fn observe_number(recorder: &mut Recorder<'_>, histogram: Histogram<u64>, series: Series, value: u64) {
+    recorder.observe(histogram, series, value);
+}
+
+fn observe_in_run(recorder: &mut Recorder<'_>, histogram: Histogram<u64>, value: u64) {
+    recorder.observe_in_run(histogram, value);
+}
+
+fn counter(registry: Registry<'_>, name: &str, unit: Unit, description: &str) -> Result<Counter, InstrumentError> {
+    registry.counter(name, unit, description)
+}
+
+fn timer(registry: Registry<'_>, name: &str, description: &str) -> Result<Histogram<Duration>, InstrumentError> {
+    registry.timer(name, description)
+}
+
+fn run_histogram(
+    registry: Registry<'_>,
+    name: &str,
+    unit: Unit,
+    description: &str,
+) -> Result<Histogram<u64>, InstrumentError> {
+    registry.run_histogram(name, unit, description)
 }
 
 #[cfg(feature = "can-panic")]

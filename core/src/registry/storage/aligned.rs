@@ -49,8 +49,9 @@ pub(super) trait ZeroedAtomic: Sized {
 impl<A: ZeroedAtomic> Aligned<A> {
     /// Room for `count` times the atomics of `T`, which is made of nothing else.
     pub(super) fn of<T>(count: usize) -> Result<Self, SizeError> {
-        let spare = LINES_BYTES / size_of::<A>();
         let used = count.checked_mul(size_of::<T>() / size_of::<A>()).ok_or(SizeError::Memory)?;
+        // Nothing takes no memory.
+        let spare = if used == 0 { 0 } else { LINES_BYTES / size_of::<A>() };
         let atomics = A::zeroed(used.checked_add(spare).ok_or(SizeError::Memory)?)?;
         let into_lines = atomics.as_ptr().addr() % LINES_BYTES;
         let skipped = (LINES_BYTES - into_lines) % LINES_BYTES / size_of::<A>();
@@ -66,6 +67,11 @@ impl<A: ZeroedAtomic> Aligned<A> {
     pub(super) fn arrays<const N: usize>(&self) -> &[[A; N]] {
         self.words().as_chunks().0
     }
+}
+
+/// So many of so many.
+pub(super) fn product(a: usize, b: usize) -> Result<usize, SizeError> {
+    a.checked_mul(b).ok_or(SizeError::Memory)
 }
 
 macro_rules! impl_zeroed {

@@ -5,7 +5,8 @@ extern crate alloc;
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::aligned::{Aligned, ZeroedAtomic as _};
+use super::aligned::{Aligned, ZeroedAtomic as _, product};
+use super::heap_instruments::HeapInstruments;
 use super::size_error::SizeError;
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, zeros};
@@ -13,9 +14,12 @@ use crate::counts::cells::{CLASSIC_LANES, Cells, ClassicCell, MERGED_LANES, Merg
 use crate::counts::kinds::{KindCells, KindCounts};
 use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
 use crate::counts::layout::CellHead;
+use crate::counts::observed_cells::ObservedCells;
+use crate::metrics::handles::MAX_INSTRUMENTS;
 use crate::registry::Registry;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
+use crate::registry::instruments::declaration::DeclaredWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, SeldomUsed, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
@@ -37,6 +41,7 @@ pub struct HeapStorage {
     spill: Box<ShardWords>,
     spill_kinds: Aligned,
     spill_ring: Aligned,
+    instruments: HeapInstruments,
 }
 
 /// The cells of all shards, and the slots that lead to their lanes.
@@ -72,7 +77,7 @@ impl HeapStorage {
     /// If `series` is not 1 to 2^31 - 1, `shards` not 1 to 1,023, or `ring` not a power of two from 2 to 2^31; and
     /// [`SizeError::Memory`] if the allocator does not have so much memory.
     pub fn new(series: usize, shards: usize, ring: usize) -> Result<Self, SizeError> {
-        Self::with(series, shards, ring, true)
+        Self::builder(series, shards, ring).build()
     }
 
     /// The same without exponential histograms, like [`Classic`](super::Classic). It needs less than a tenth of the
@@ -81,10 +86,57 @@ impl HeapStorage {
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn classic(series: usize, shards: usize, ring: usize) -> Result<Self, SizeError> {
-        Self::with(series, shards, ring, false)
+        Self::builder(series, shards, ring).classic().build()
     }
 
-    fn with(series: usize, shards: usize, ring: usize, has_exponentials: bool) -> Result<Self, SizeError> {
+    /// What makes storage of these sizes with room for instruments of the engine's own; see [`new`](Self::new).
+    ///
+    /// ```
+    /// use loaddensity_metrics_core::{HeapStorage, Unit};
+    ///
+    /// let storage = HeapStorage::builder(3_000, 4, 1_024).counters(2).histograms(1).build()?;
+    /// assert!(storage.registry().counter("checks", Unit::One, "Checks").is_ok());
+    /// # Ok::<(), loaddensity_metrics_core::SizeError>(())
+    /// ```
+    pub const fn builder(series: usize, shards: usize, ring: usize) -> HeapStorageBuilder {
+        HeapStorageBuilder { series, shards, ring, has_exponentials: true, counters: 0, histograms: 0 }
+    }
+}
+
+/// The sizes of a storage on the heap; see [`HeapStorage::builder`].
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct HeapStorageBuilder {
+    series: usize,
+    shards: usize,
+    ring: usize,
+    has_exponentials: bool,
+    counters: usize,
+    histograms: usize,
+}
+
+impl HeapStorageBuilder {
+    /// Without exponential histograms, like [`Classic`](super::Classic).
+    pub const fn classic(self) -> Self {
+        Self { has_exponentials: false, ..self }
+    }
+
+    /// With room for so many counters of the engine's own, 0 to 1,023.
+    pub const fn counters(self, counters: usize) -> Self {
+        Self { counters, ..self }
+    }
+
+    /// With room for so many histograms of the engine's own, 0 to 1,023.
+    pub const fn histograms(self, histograms: usize) -> Self {
+        Self { histograms, ..self }
+    }
+
+    /// The storage.
+    ///
+    /// # Errors
+    /// As for [`HeapStorage::new`], and if there are more than 1,023 counters or histograms.
+    pub fn build(self) -> Result<HeapStorage, SizeError> {
+        let Self { series, shards, ring, has_exponentials, counters, histograms } = self;
         if !(1..1 << 31).contains(&series) {
             return Err(SizeError::Series(series));
         }
@@ -94,11 +146,14 @@ impl HeapStorage {
         if !ring.is_power_of_two() || !(2..=1 << 31).contains(&ring) {
             return Err(SizeError::Ring(ring));
         }
+        if counters.max(histograms) > MAX_INSTRUMENTS {
+            return Err(SizeError::Instruments(counters.max(histograms)));
+        }
         // One more for the overflow series.
         let series = series + 1;
         let cells = product(shards, series)?;
         let lanes = if has_exponentials { MERGED_LANES } else { CLASSIC_LANES };
-        Ok(Self {
+        Ok(HeapStorage {
             control: Box::new(Control::new()),
             index: Aligned::of::<[AtomicU64; 4]>(series)?,
             heads: Aligned::of::<HeadWords>(series)?,
@@ -117,9 +172,12 @@ impl HeapStorage {
             spill: Box::new(zeros()),
             spill_kinds: Aligned::of::<KindCounts>(series)?,
             spill_ring: Aligned::of::<SharedSlot>(ring)?,
+            instruments: HeapInstruments::new(has_exponentials, [counters, histograms], shards, series)?,
         })
     }
+}
 
+impl HeapStorage {
     /// The registry in this storage. Every call returns a handle to the same registry.
     #[must_use]
     pub fn registry(&self) -> Registry<'_> {
@@ -151,6 +209,18 @@ impl SeldomUsed for HeapStorage {
 
     fn kinds(&self) -> KindCells<'_> {
         KindCells { own: self.kinds.arrays(), spill: self.spill_kinds.arrays() }
+    }
+
+    fn declared(&self) -> [&[DeclaredWords]; 2] {
+        self.instruments.declared.each_ref().map(Aligned::arrays)
+    }
+
+    fn own_observed(&self, shard: usize) -> ObservedCells<'_> {
+        self.instruments.own(shard)
+    }
+
+    fn spill_observed(&self) -> ObservedCells<'_> {
+        self.instruments.spill()
     }
 }
 
@@ -202,8 +272,4 @@ impl fmt::Debug for HeapStorage {
 /// An array of zeros that never passes over the stack.
 fn zeroed_array<const N: usize>() -> Result<Box<[AtomicU64; N]>, SizeError> {
     AtomicU64::zeroed(N)?.try_into().map_err(|_| SizeError::Memory)
-}
-
-fn product(a: usize, b: usize) -> Result<usize, SizeError> {
-    a.checked_mul(b).ok_or(SizeError::Memory)
 }

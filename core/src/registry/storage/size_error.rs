@@ -12,6 +12,8 @@ pub enum SizeError {
     Shards(usize),
     /// Not a power of two from 2 to 2^31.
     Ring(usize),
+    /// More than 1,023 counters or histograms of the engine's own.
+    Instruments(usize),
     /// More memory than the allocator has.
     Memory,
 }
@@ -23,6 +25,9 @@ impl fmt::Display for SizeError {
             Self::Shards(n) => write!(f, "storage with {n} shards: choose 1 to 1,023"),
             Self::Ring(n) => {
                 write!(f, "storage with rings of {n} events: choose a power of two from 2 on, such as 8192")
+            }
+            Self::Instruments(n) => {
+                write!(f, "storage for {n} instruments of one kind: choose 0 to 1,023 counters, and as many histograms")
             }
             Self::Memory => f.write_str(
                 "there is not enough memory for storage of this size; choose fewer series, shards or events",
