@@ -118,6 +118,15 @@ mod tests {
         }
     }
 
+    /// The most requests that one point of the first body stands for.
+    fn heaviest<S: ExportSource>(mut source: S) -> u64 {
+        let place = source.begin(Timestamp::default());
+        match source.write(place, 4_096, &mut [0; 4_096]) {
+            WriteOutcome::Body(part) => source.weights(place, part.next).heaviest(1),
+            nothing_else => panic!("{:?}", matches!(nothing_else, WriteOutcome::Nothing)),
+        }
+    }
+
     #[test]
     fn bodies_have_a_prefix_and_points_as_they_were_asked_for() {
         static STORAGE: Storage<4, 1, 2> = Storage::new();
@@ -133,6 +142,8 @@ mod tests {
         assert_eq!(bytes(cumulative.framed(true)), bytes(cumulative) + 5);
         let options = ExportOptions { http_client_duration: true, ..ExportOptions::default() };
         assert!(bytes(cumulative.with_options(options)) > bytes(cumulative));
+        // What may be lost where a receiver rejects one point.
+        assert_eq!((heaviest(cumulative), heaviest(Delta::new(accounts, &resource, &mut interval))), (1, 1));
         let plain = bytes(Delta::new(accounts, &resource, &mut interval));
         assert_eq!(bytes(Delta::new(accounts, &resource, &mut interval).framed(true)), plain + 5);
         // The gauges of a delta have a time of their own.
