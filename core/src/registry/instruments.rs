@@ -18,7 +18,8 @@ use crate::registry::Registry;
 
 impl<'a> Registry<'a> {
     /// A counter of the engine's own for each series, declared now if it is new: the same name, unit and reach give the same
-    /// handle, from any thread. Every format shows it, by the rules of `docs/own-instruments.md`.
+    /// handle, from any thread. So far it is read in the process alone ([`series_counter_total`](Self::series_counter_total),
+    /// [`instruments`](Self::instruments)): no format shows it yet (`docs/own-instruments.md`).
     ///
     /// Declare instruments before the load begins: this takes a lock of the storage for an instant.
     ///
@@ -50,7 +51,7 @@ impl<'a> Registry<'a> {
     }
 
     /// A histogram of times of the engine's own for each series, declared now if it is new, like
-    /// [`counter`](Self::counter). Every format shows it in milliseconds.
+    /// [`counter`](Self::counter). It is read in nanoseconds.
     ///
     /// ```
     /// use core::time::Duration;
