@@ -75,9 +75,10 @@ impl Interrupt {
 
     fn came(&self, signal: Signal, doing: &str) {
         let name = signal_name(signal.0).unwrap_or("a signal");
-        let is_first = self.0.first.compare_exchange(0, signal.0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if is_first {
+        if !self.pressed() {
+            // Before anybody knows of it: who has nothing more to do ends the process, and these words with it.
             say::err(format_args!("\ninterrupted by {name}: {doing}; a second signal ends it at once"));
+            self.0.first.store(signal.0, Ordering::Relaxed);
         } else if !self.0.is_waiting.load(Ordering::Relaxed) || self.0.again.swap(true, Ordering::Relaxed) {
             process::exit(signal.exit_code().into());
         }

@@ -52,9 +52,10 @@ impl ResultForm {
     }
 }
 
-/// A line about what goes on, or went wrong. There is nobody to tell that it cannot be written.
+/// A line about what goes on, or went wrong. There is nobody to tell that it cannot be written. It goes out at once: of pieces
+/// some would be missing where another thread ends the process.
 pub(crate) fn err(line: fmt::Arguments<'_>) {
-    let _ = writeln!(stderr().lock(), "{line}");
+    let _ = stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// A line about something that is wrong, over the live line, where there is one.
