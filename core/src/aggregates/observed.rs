@@ -50,6 +50,20 @@ impl HistogramTotal {
         Self { sum: 0, number: 0, buckets: CoarseBuckets::none(registry, quantity), distribution }
     }
 
+    /// What a row of an interval has.
+    pub(crate) fn of_row(registry: Registry<'_>, quantity: Quantity, row: HistogramRow<'_>) -> Self {
+        let HistogramRow { number, sum, buckets, extremes } = row;
+        let mut total = Self { number, sum, ..Self::none(registry, quantity) };
+        match &mut total.distribution {
+            Some(distribution) => {
+                *distribution = Distribution::of(quantity, buckets, extremes);
+                total.buckets.add_exponential(quantity, distribution);
+            }
+            None => buckets.iter().enumerate().for_each(|(bucket, count)| total.buckets.add(bucket, *count)),
+        }
+        total
+    }
+
     fn add(&mut self, registry: Registry<'_>, at: CellPlace, quantity: Quantity) {
         // Before all else: see `counts/observed_cells.rs`.
         let number = registry.observations_at(InstrumentKind::Histogram, at);
@@ -71,9 +85,27 @@ impl HistogramTotal {
     }
 }
 
+/// What a histogram counted of a series in an interval, as plain numbers.
+#[derive(Clone, Copy)]
+pub(crate) struct HistogramRow<'r> {
+    pub(crate) number: u64,
+    pub(crate) sum: u64,
+    /// The exponential ones where the storage keeps such, else the classic ones.
+    pub(crate) buckets: &'r [u64],
+    /// The smallest and the largest value, if they are known.
+    pub(crate) extremes: Option<(u64, u64)>,
+}
+
 /// Where all shards have the cell of one instrument and series.
 #[derive(Clone, Copy)]
 pub(crate) struct CellPlace(usize);
+
+impl CellPlace {
+    /// The place among those of its kind: instrument by instrument, in each series by series.
+    pub(crate) const fn number(self) -> usize {
+        self.0
+    }
+}
 
 impl<'a> Registry<'a> {
     /// What a counter of the engine's own counted of all series since the storage was made.
@@ -170,7 +202,7 @@ impl<'a> Registry<'a> {
 
     /// Calls `read` with the histograms' cells at a place, those left out that counted nothing: pages that were never written
     /// are not read.
-    fn each_histogram_cell(self, at: CellPlace, read: &mut dyn FnMut(OutcomeCell<'a>)) {
+    pub(crate) fn each_histogram_cell(self, at: CellPlace, read: &mut dyn FnMut(OutcomeCell<'a>)) {
         self.each_observed(|cells| {
             if let Some(cell) = cells.histograms.cell(at.0).filter(|cell| cell.observations() != 0) {
                 read(cell);

@@ -66,11 +66,7 @@ impl<'a> OwnInstrument<'a> {
     /// it is 0 before it is raised; for a histogram those that have a value. For one of the run it is
     /// [`Series::OVERFLOW`], which then stands for the run: a counter's always, a histogram's once it has a value.
     pub fn series(&self) -> impl Iterator<Item = Series> {
-        let all = match self.reach() {
-            Reach::Series => self.registry.series_end(),
-            Reach::Run => 1,
-        };
-        self.registry.series_among(0..all).filter(|series| self.is_shown(*series))
+        self.registry.series_among(0..self.series_end()).filter(|series| self.is_shown(*series))
     }
 
     /// Whether formats show it of a series, by the rules of [`series`](Self::series).
@@ -115,7 +111,20 @@ impl<'a> OwnInstrument<'a> {
         }
     }
 
-    fn place(&self, series: Series) -> Option<CellPlace> {
+    pub(crate) const fn registry(&self) -> Registry<'a> {
+        self.registry
+    }
+
+    /// Series with this number or a higher one have counted nothing of it. One of the run counts in the first alone.
+    pub(crate) fn series_end(&self) -> u32 {
+        match self.reach() {
+            Reach::Series => self.registry.series_end(),
+            Reach::Run => 1,
+        }
+    }
+
+    /// Where it counts a series, or the run.
+    pub(crate) fn place(&self, series: Series) -> Option<CellPlace> {
         let series = if self.reach() == Reach::Run { Series::OVERFLOW } else { series };
         self.registry.cell_place(self.declared.index as u32, series)
     }
@@ -137,8 +146,8 @@ impl<'a> Registry<'a> {
     #[must_use]
     pub fn observations(self) -> u64 {
         self.instruments().fold(0, |sum, instrument| {
-            let all = if instrument.reach() == Reach::Run { 1 } else { self.series_end() };
-            (0..all).map(Series::from_number).fold(sum, |sum, series| sum.wrapping_add(instrument.observations(series)))
+            let all = (0..instrument.series_end()).map(Series::from_number);
+            all.fold(sum, |sum, series| sum.wrapping_add(instrument.observations(series)))
         })
     }
 
