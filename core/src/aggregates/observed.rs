@@ -6,11 +6,12 @@ use crate::atomics::Ordering;
 use crate::counts::bounds::Quantity;
 use crate::counts::lane_sums::LaneSums;
 use crate::counts::observable::Observable;
-use crate::counts::observed_cells::{ObservedCells, counter_word, number_of, place};
+use crate::counts::observed_cells::{counter_word, number_of};
 use crate::counts::outcome_cell::OutcomeCell;
 use crate::metrics::InstrumentKind;
 use crate::metrics::handles::{self, Counter, Histogram};
 use crate::registry::Registry;
+use crate::registry::instruments::observations::CellPlace;
 use crate::request::series::Series;
 
 /// What a counter of the engine's own counted.
@@ -96,17 +97,6 @@ pub(crate) struct HistogramRow<'r> {
     pub(crate) extremes: Option<(u64, u64)>,
 }
 
-/// Where all shards have the cell of one instrument and series.
-#[derive(Clone, Copy)]
-pub(crate) struct CellPlace(usize);
-
-impl CellPlace {
-    /// The place among those of its kind: instrument by instrument, in each series by series.
-    pub(crate) const fn number(self) -> usize {
-        self.0
-    }
-}
-
 impl<'a> Registry<'a> {
     /// What a counter of the engine's own counted of all series since the storage was made.
     #[must_use]
@@ -161,18 +151,10 @@ impl<'a> Registry<'a> {
         self.cell_place(index, Series::from_number(series))
     }
 
-    /// The place of the cells of an instrument with this index among those of its kind. A handle of another registry names the
-    /// overflow series where it names none.
-    pub(crate) fn cell_place(self, index: u32, series: Series) -> Option<CellPlace> {
-        let capacity = self.parts.entries.len();
-        let series = if series.index() < capacity { series } else { Series::OVERFLOW };
-        place(capacity, (index, series.number())).map(CellPlace)
-    }
-
     pub(crate) fn counter_at(self, at: CellPlace) -> CounterTotal {
         let mut total = CounterTotal::default();
         self.each_observed(|cells| {
-            if let Some(cell) = cells.counters.get(at.0) {
+            if let Some(cell) = cells.counters.get(at.number()) {
                 total.number = total.number.wrapping_add(number_of(cell));
                 // Relaxed: the acquire load of the number came before.
                 total.sum = total.sum.wrapping_add(cell[counter_word::SUM].load(Ordering::Relaxed));
@@ -187,38 +169,13 @@ impl<'a> Registry<'a> {
         total
     }
 
-    /// Observations in the cells at a place.
-    pub(crate) fn observations_at(self, kind: InstrumentKind, at: CellPlace) -> u64 {
-        let mut number = 0_u64;
-        self.each_observed(|cells| {
-            let of_cell = match kind {
-                InstrumentKind::Counter => cells.counters.get(at.0).map(number_of),
-                InstrumentKind::Histogram => cells.histograms.cell(at.0).map(OutcomeCell::observations),
-            };
-            number = number.wrapping_add(of_cell.unwrap_or_default());
-        });
-        number
-    }
-
     /// Calls `read` with the histograms' cells at a place, those left out that counted nothing: pages that were never written
     /// are not read.
     pub(crate) fn each_histogram_cell(self, at: CellPlace, read: &mut dyn FnMut(OutcomeCell<'a>)) {
         self.each_observed(|cells| {
-            if let Some(cell) = cells.histograms.cell(at.0).filter(|cell| cell.observations() != 0) {
+            if let Some(cell) = cells.histograms.cell(at.number()).filter(|cell| cell.observations() != 0) {
                 read(cell);
             }
         });
-    }
-
-    /// Calls `read` with what each shard counted that has ever been claimed.
-    fn each_observed(self, mut read: impl FnMut(ObservedCells<'a>)) {
-        let control = self.parts.control;
-        // Acquire, twice: as in `shard_cells`.
-        for shard in 0..control.shards_used.load(Ordering::Acquire) as usize {
-            read(self.parts.seldom.own_observed(shard));
-        }
-        if control.spill_used.load(Ordering::Acquire) != 0 {
-            read(self.parts.seldom.spill_observed());
-        }
     }
 }

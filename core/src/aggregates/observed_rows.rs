@@ -12,13 +12,14 @@ extern crate alloc;
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-use crate::aggregates::observed::{CellPlace, CounterTotal, HistogramTotal};
+use crate::aggregates::observed::{CounterTotal, HistogramTotal};
 use crate::aggregates::observed_row::{MAX_OBSERVED_WORDS, ObservedShape};
 use crate::aggregates::own_instrument::OwnInstrument;
 use crate::aggregates::rows::TooFewWords;
 use crate::counts::lane_sums::LaneSums;
 use crate::metrics::InstrumentKind;
 use crate::registry::Registry;
+use crate::registry::instruments::observations::CellPlace;
 use crate::request::series::Series;
 
 /// One interval after another over what the instruments of an engine's own count, in memory of the caller's.

@@ -1,11 +1,12 @@
 //! An engine's own instruments as readers and formats see them, in the order in which they were declared.
 
-use crate::aggregates::observed::{CellPlace, CounterTotal, HistogramTotal};
+use crate::aggregates::observed::{CounterTotal, HistogramTotal};
 use crate::counts::bounds::Quantity;
 use crate::metrics::InstrumentKind;
 use crate::metrics::unit::ShownUnit;
 use crate::registry::Registry;
 use crate::registry::instruments::declaration::{Declared, Reach};
+use crate::registry::instruments::observations::CellPlace;
 use crate::request::series::Series;
 
 /// An instrument of the engine's own: what was said of it, and what it counted.
@@ -117,10 +118,7 @@ impl<'a> OwnInstrument<'a> {
 
     /// Series with this number or a higher one have counted nothing of it. One of the run counts in the first alone.
     pub(crate) fn series_end(&self) -> u32 {
-        match self.reach() {
-            Reach::Series => self.registry.series_end(),
-            Reach::Run => 1,
-        }
+        self.registry.series_end_of(self.reach())
     }
 
     /// Where it counts a series, or the run.
@@ -140,15 +138,6 @@ impl<'a> Registry<'a> {
     #[must_use]
     pub fn instrument_at(self, place: usize) -> Option<OwnInstrument<'a>> {
         self.own_instruments().nth(place).map(|declared| OwnInstrument { registry: self, declared })
-    }
-
-    /// How often instruments of the engine's own were raised or got a value, since the storage was made.
-    #[must_use]
-    pub fn observations(self) -> u64 {
-        self.instruments().fold(0, |sum, instrument| {
-            let all = (0..instrument.series_end()).map(Series::from_number);
-            all.fold(sum, |sum, series| sum.wrapping_add(instrument.observations(series)))
-        })
     }
 
     /// Whether a series has requests or observations.
