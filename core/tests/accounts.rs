@@ -198,7 +198,7 @@ fn an_account_of_observations_never_shows_more_sent_than_recorded() {
             }
         });
         let recorders = [0, 1, 2].map(|_| {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 let mut recorder = registry.recorder();
                 for _ in 0..EACH {
                     recorder.add_to_run(checks, 1);

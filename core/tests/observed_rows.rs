@@ -307,6 +307,29 @@ fn an_instrument_that_is_declared_later_appears_with_the_next_interval() {
     an_instrument_that_is_declared_later(&Box::<Engine<Classic>>::default());
 }
 
+#[cfg(feature = "alloc")]
+#[test]
+fn rows_on_the_heap_begin_once_all_is_read_that_was_counted_before() {
+    let storage = Box::<Engine>::default();
+    let (registry, mut recorder) = (storage.registry(), storage.registry().recorder());
+    let mut record_all = || {
+        for number in 0..INSTRUMENTS.len() * SERIES.len() {
+            let of = series(registry, number % SERIES.len());
+            record(&mut recorder, number / SERIES.len(), of, number as u64);
+        }
+        registry.observations()
+    };
+    record_all();
+    let mut rows = Rows::on_heap(registry);
+    assert!(rows.is_freezing() && !rows.freeze_some(registry, 5));
+    let before = record_all();
+    rows.begin_to_freeze();
+    while !rows.freeze_some(registry, 1) {}
+    assert_eq!((rows.before(), rows.unsettled(), rows.is_freezing()), (before, 0, false));
+    assert_eq!(record_all() - before, rows.freeze(registry));
+    assert_eq!(rows.before(), before);
+}
+
 #[test]
 fn memory_is_as_large_as_it_says_and_a_smaller_one_is_refused() {
     const ROOM: usize = 16;

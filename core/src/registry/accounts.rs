@@ -26,9 +26,8 @@ impl<'a> Accounts<'a> {
         Self { registry, kind: AccountKind::Requests }
     }
 
-    /// The accounts of observations, which no account of requests is mixed with: what the other methods say of requests is
-    /// then true of observations. They show the backends' part of
-    /// [`Registry::observations`](crate::Registry::observations).
+    /// The accounts of observations, on ledgers of their own: what the other methods say of requests is then true of
+    /// observations, which [`Registry::observations`](crate::Registry::observations) counts.
     ///
     /// ```
     /// use loaddensity_metrics_core::{DropReason, Exponential, Exporter, Storage, Unit};
