@@ -39,7 +39,7 @@ use crate::request::series::Series;
 /// registry.recorder().add_to_run(iterations, 3);
 /// assert_eq!(rows.freeze(registry), 1);
 /// for instrument in registry.instruments() {
-///     while let Some(series) = rows.series(&instrument, Series::OVERFLOW).next() {
+///     for series in rows.series(&instrument, Series::OVERFLOW).collect::<Vec<_>>() {
 ///         assert_eq!(rows.counter(&instrument, series).map(|came| came.sum), Some(3));
 ///         // Send it; when it has arrived, or is given up:
 ///         rows.settle(&instrument, series);
