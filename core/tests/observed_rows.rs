@@ -219,7 +219,7 @@ proptest! {
 #[test]
 fn while_threads_record_no_row_counts_a_call_without_its_value_and_all_add_up() {
     static STORAGE: Storage<4, 2, 2, Exponential, 1, 1> = Storage::new();
-    const EACH: u64 = 100_000;
+    const EACH: u64 = 400_000;
     let registry = STORAGE.registry();
     let (counter, timer) = (registry.counter("checks", Unit::One, "").unwrap(), registry.timer("blocked", "").unwrap());
     let series = registry.series("GET", "/a");
