@@ -5,6 +5,8 @@ pub(crate) mod coarse_buckets;
 pub(crate) mod distribution;
 pub(crate) mod interval;
 pub(crate) mod observed;
+pub(crate) mod observed_row;
+pub(crate) mod observed_rows;
 pub(crate) mod own_instrument;
 pub(crate) mod row;
 pub(crate) mod rows;

@@ -104,6 +104,7 @@ pub use aggregates::coarse_buckets::CoarseBuckets;
 pub use aggregates::distribution::{Distribution, Distributions};
 pub use aggregates::interval::{Interval, Intervals};
 pub use aggregates::observed::{CounterTotal, HistogramTotal};
+pub use aggregates::observed_rows::ObservedRows;
 pub use aggregates::own_instrument::OwnInstrument;
 pub use aggregates::rows::TooFewWords;
 pub use aggregates::totals::Totals;

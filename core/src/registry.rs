@@ -30,7 +30,7 @@ use core::time::Duration;
 
 use heapless::String;
 
-use self::account::Account;
+use self::account::{Account, AccountKind};
 use self::drop_reason::DropReason;
 use self::entry::Entry;
 use self::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
@@ -228,7 +228,22 @@ impl<'a> Registry<'a> {
     /// The ledger of `exporter`, which [`Accounts`](crate::Accounts) lets exporters write to.
     #[must_use]
     pub(crate) fn ledger(self, exporter: Exporter) -> &'a Ledger {
-        &self.parts.control.ledgers[exporter as usize]
+        self.ledger_of(AccountKind::Requests, exporter)
+    }
+
+    pub(crate) fn ledger_of(self, kind: AccountKind, exporter: Exporter) -> &'a Ledger {
+        match kind {
+            AccountKind::Requests => &self.parts.control.ledgers[exporter as usize],
+            AccountKind::Observations => &self.parts.control.observation_ledgers[exporter as usize],
+        }
+    }
+
+    /// What accounts of this kind count, since the storage was made.
+    pub(crate) fn recorded(self, kind: AccountKind) -> u64 {
+        match kind {
+            AccountKind::Requests => self.requests(),
+            AccountKind::Observations => self.observations(),
+        }
     }
 
     /// The account of `exporter` now, or as it was at its stop; all zero if it was never started.
@@ -237,21 +252,31 @@ impl<'a> Registry<'a> {
     /// + held is never more than recorded. The account is exact while recording and sending pause.
     #[must_use]
     pub fn account(self, exporter: Exporter) -> Account {
-        let ledger = self.ledger(exporter);
+        self.account_of(AccountKind::Requests, exporter)
+    }
+
+    /// The same of observations: calls that raised a counter of the engine's own or gave a histogram a value.
+    #[must_use]
+    pub fn observation_account(self, exporter: Exporter) -> Account {
+        self.account_of(AccountKind::Observations, exporter)
+    }
+
+    pub(crate) fn account_of(self, kind: AccountKind, exporter: Exporter) -> Account {
+        let ledger = self.ledger_of(kind, exporter);
         let mut generation = ledger.generation();
-        let mut account = self.read_account(exporter, ledger);
+        let mut account = self.read_account(kind, exporter, ledger);
         for _ in 0..ACCOUNT_READS {
             let now = ledger.generation();
             if now == generation {
                 break;
             }
             generation = now;
-            account = self.read_account(exporter, ledger);
+            account = self.read_account(kind, exporter, ledger);
         }
         account
     }
 
-    fn read_account(self, exporter: Exporter, ledger: &Ledger) -> Account {
+    fn read_account(self, kind: AccountKind, exporter: Exporter, ledger: &Ledger) -> Account {
         // First what was sent or dropped, then what was recorded: so the former is never more than the latter, whatever
         // other threads count meanwhile.
         let (sent, mut dropped) = ledger.outcome();
@@ -261,7 +286,7 @@ impl<'a> Registry<'a> {
         let in_buffer = ledger.held();
         let is_per_request = ledger.is_per_request();
         let rings = if is_per_request { self.rings() } else { Rings::default() };
-        let all = if is_per_request { rings.offered() } else { self.requests() };
+        let all = if is_per_request { rings.offered() } else { self.recorded(kind) };
         let (recorded, ring_full) = ledger.since_start(all, rings.refused);
         dropped.add(DropReason::RingFull, ring_full.unwrap_or_default());
         let held = match (is_per_request, ledger.is_open()) {

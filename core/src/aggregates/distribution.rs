@@ -93,6 +93,12 @@ impl Distribution {
         Some(self.middle(bucket).clamp(min, max))
     }
 
+    /// Smallest, largest, and what 50, 95 and 99 % did not exceed. `None` without requests.
+    pub(crate) fn extremes_and_percentiles(&self) -> Option<[u64; 5]> {
+        let at = |q| self.quantile(q);
+        Some([self.min()?, self.max()?, at(0.5)?, at(0.95)?, at(0.99)?])
+    }
+
     /// The index and the requests of each bucket that is not empty, without the zero bucket. The index is OTLP's:
     /// bucket `i` holds the values above 2^(i/8) and up to 2^((i+1)/8), inclusive, in milliseconds or bytes. The bucket
     /// for all larger values has the index after the last one. In Prometheus the index is `i + 1`.

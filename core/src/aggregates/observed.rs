@@ -6,11 +6,12 @@ use crate::atomics::Ordering;
 use crate::counts::bounds::Quantity;
 use crate::counts::lane_sums::LaneSums;
 use crate::counts::observable::Observable;
-use crate::counts::observed_cells::{ObservedCells, counter_word, number_of, place};
+use crate::counts::observed_cells::{counter_word, number_of};
 use crate::counts::outcome_cell::OutcomeCell;
 use crate::metrics::InstrumentKind;
 use crate::metrics::handles::{self, Counter, Histogram};
 use crate::registry::Registry;
+use crate::registry::instruments::observations::CellPlace;
 use crate::request::series::Series;
 
 /// What a counter of the engine's own counted.
@@ -50,6 +51,20 @@ impl HistogramTotal {
         Self { sum: 0, number: 0, buckets: CoarseBuckets::none(registry, quantity), distribution }
     }
 
+    /// What a row of an interval has.
+    pub(crate) fn of_row(registry: Registry<'_>, quantity: Quantity, row: HistogramRow<'_>) -> Self {
+        let HistogramRow { number, sum, buckets, extremes } = row;
+        let mut total = Self { number, sum, ..Self::none(registry, quantity) };
+        match &mut total.distribution {
+            Some(distribution) => {
+                *distribution = Distribution::of(quantity, buckets, extremes);
+                total.buckets.add_exponential(quantity, distribution);
+            }
+            None => buckets.iter().enumerate().for_each(|(bucket, count)| total.buckets.add(bucket, *count)),
+        }
+        total
+    }
+
     fn add(&mut self, registry: Registry<'_>, at: CellPlace, quantity: Quantity) {
         // Before all else: see `counts/observed_cells.rs`.
         let number = registry.observations_at(InstrumentKind::Histogram, at);
@@ -71,9 +86,16 @@ impl HistogramTotal {
     }
 }
 
-/// Where all shards have the cell of one instrument and series.
+/// What a histogram counted of a series in an interval, as plain numbers.
 #[derive(Clone, Copy)]
-pub(crate) struct CellPlace(usize);
+pub(crate) struct HistogramRow<'r> {
+    pub(crate) number: u64,
+    pub(crate) sum: u64,
+    /// The exponential ones where the storage keeps such, else the classic ones.
+    pub(crate) buckets: &'r [u64],
+    /// The smallest and the largest value, if they are known.
+    pub(crate) extremes: Option<(u64, u64)>,
+}
 
 impl<'a> Registry<'a> {
     /// What a counter of the engine's own counted of all series since the storage was made.
@@ -129,18 +151,10 @@ impl<'a> Registry<'a> {
         self.cell_place(index, Series::from_number(series))
     }
 
-    /// The place of the cells of an instrument with this index among those of its kind. A handle of another registry names the
-    /// overflow series where it names none.
-    pub(crate) fn cell_place(self, index: u32, series: Series) -> Option<CellPlace> {
-        let capacity = self.parts.entries.len();
-        let series = if series.index() < capacity { series } else { Series::OVERFLOW };
-        place(capacity, (index, series.number())).map(CellPlace)
-    }
-
     pub(crate) fn counter_at(self, at: CellPlace) -> CounterTotal {
         let mut total = CounterTotal::default();
         self.each_observed(|cells| {
-            if let Some(cell) = cells.counters.get(at.0) {
+            if let Some(cell) = cells.counters.get(at.number()) {
                 total.number = total.number.wrapping_add(number_of(cell));
                 // Relaxed: the acquire load of the number came before.
                 total.sum = total.sum.wrapping_add(cell[counter_word::SUM].load(Ordering::Relaxed));
@@ -155,38 +169,13 @@ impl<'a> Registry<'a> {
         total
     }
 
-    /// Observations in the cells at a place.
-    pub(crate) fn observations_at(self, kind: InstrumentKind, at: CellPlace) -> u64 {
-        let mut number = 0_u64;
-        self.each_observed(|cells| {
-            let of_cell = match kind {
-                InstrumentKind::Counter => cells.counters.get(at.0).map(number_of),
-                InstrumentKind::Histogram => cells.histograms.cell(at.0).map(OutcomeCell::observations),
-            };
-            number = number.wrapping_add(of_cell.unwrap_or_default());
-        });
-        number
-    }
-
     /// Calls `read` with the histograms' cells at a place, those left out that counted nothing: pages that were never written
     /// are not read.
-    fn each_histogram_cell(self, at: CellPlace, read: &mut dyn FnMut(OutcomeCell<'a>)) {
+    pub(crate) fn each_histogram_cell(self, at: CellPlace, read: &mut dyn FnMut(OutcomeCell<'a>)) {
         self.each_observed(|cells| {
-            if let Some(cell) = cells.histograms.cell(at.0).filter(|cell| cell.observations() != 0) {
+            if let Some(cell) = cells.histograms.cell(at.number()).filter(|cell| cell.observations() != 0) {
                 read(cell);
             }
         });
-    }
-
-    /// Calls `read` with what each shard counted that has ever been claimed.
-    fn each_observed(self, mut read: impl FnMut(ObservedCells<'a>)) {
-        let control = self.parts.control;
-        // Acquire, twice: as in `shard_cells`.
-        for shard in 0..control.shards_used.load(Ordering::Acquire) as usize {
-            read(self.parts.seldom.own_observed(shard));
-        }
-        if control.spill_used.load(Ordering::Acquire) != 0 {
-            read(self.parts.seldom.spill_observed());
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! An engine's own instruments as readers and formats see them, in the order in which they were declared.
 
-use crate::aggregates::observed::{CellPlace, CounterTotal, HistogramTotal};
+use crate::aggregates::observed::{CounterTotal, HistogramTotal};
 use crate::counts::bounds::Quantity;
 use crate::metrics::InstrumentKind;
 use crate::metrics::unit::ShownUnit;
 use crate::registry::Registry;
 use crate::registry::instruments::declaration::{Declared, Reach};
+use crate::registry::instruments::observations::CellPlace;
 use crate::request::series::Series;
 
 /// An instrument of the engine's own: what was said of it, and what it counted.
@@ -66,11 +67,7 @@ impl<'a> OwnInstrument<'a> {
     /// it is 0 before it is raised; for a histogram those that have a value. For one of the run it is
     /// [`Series::OVERFLOW`], which then stands for the run: a counter's always, a histogram's once it has a value.
     pub fn series(&self) -> impl Iterator<Item = Series> {
-        let all = match self.reach() {
-            Reach::Series => self.registry.series_end(),
-            Reach::Run => 1,
-        };
-        self.registry.series_among(0..all).filter(|series| self.is_shown(*series))
+        self.registry.series_among(0..self.series_end()).filter(|series| self.is_shown(*series))
     }
 
     /// Whether formats show it of a series, by the rules of [`series`](Self::series).
@@ -115,7 +112,17 @@ impl<'a> OwnInstrument<'a> {
         }
     }
 
-    fn place(&self, series: Series) -> Option<CellPlace> {
+    pub(crate) const fn registry(&self) -> Registry<'a> {
+        self.registry
+    }
+
+    /// Series with this number or a higher one have counted nothing of it. One of the run counts in the first alone.
+    pub(crate) fn series_end(&self) -> u32 {
+        self.registry.series_end_of(self.reach())
+    }
+
+    /// Where it counts a series, or the run.
+    pub(crate) fn place(&self, series: Series) -> Option<CellPlace> {
         let series = if self.reach() == Reach::Run { Series::OVERFLOW } else { series };
         self.registry.cell_place(self.declared.index as u32, series)
     }
@@ -131,15 +138,6 @@ impl<'a> Registry<'a> {
     #[must_use]
     pub fn instrument_at(self, place: usize) -> Option<OwnInstrument<'a>> {
         self.own_instruments().nth(place).map(|declared| OwnInstrument { registry: self, declared })
-    }
-
-    /// How often instruments of the engine's own were raised or got a value, since the storage was made.
-    #[must_use]
-    pub fn observations(self) -> u64 {
-        self.instruments().fold(0, |sum, instrument| {
-            let all = if instrument.reach() == Reach::Run { 1 } else { self.series_end() };
-            (0..all).map(Series::from_number).fold(sum, |sum, series| sum.wrapping_add(instrument.observations(series)))
-        })
     }
 
     /// Whether a series has requests or observations.

@@ -1,9 +1,16 @@
-//! What became of the requests that an exporter had to send.
+//! What became of the requests, or of the observations, that an exporter had to send.
 
 use super::drop_reason::Dropped;
 use super::exporter::Exporter;
 
-/// What became of the requests recorded since an exporter's start.
+/// What an account counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccountKind {
+    Requests,
+    Observations,
+}
+
+/// What became of the requests recorded since an exporter's start; or of the observations, with the same rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::registry::Registry;
-use crate::registry::account::Account;
+use crate::registry::account::{Account, AccountKind};
 use crate::registry::drop_reason::DropReason;
 use crate::registry::exporter::Exporter;
 use crate::registry::ledger::{self, Ledger};
@@ -18,11 +18,35 @@ use crate::registry::linger::Linger;
 #[derive(Clone, Copy)]
 pub struct Accounts<'a> {
     registry: Registry<'a>,
+    kind: AccountKind,
 }
 
 impl<'a> Accounts<'a> {
     pub(crate) const fn new(registry: Registry<'a>) -> Self {
-        Self { registry }
+        Self { registry, kind: AccountKind::Requests }
+    }
+
+    /// The accounts of observations, on ledgers of their own: what the other methods say of requests is then true of
+    /// observations, which [`Registry::observations`](crate::Registry::observations) counts.
+    ///
+    /// ```
+    /// use loaddensity_metrics_core::{DropReason, Exponential, Exporter, Storage, Unit};
+    ///
+    /// static STORAGE: Storage<100, 4, 1_024, Exponential, 1> = Storage::new();
+    /// let registry = STORAGE.registry();
+    /// let pump = registry.pump().expect("no other reads this storage");
+    /// let ledger = pump.accounts().observations().open(Exporter::Statsd);
+    /// let iterations = registry.run_counter("iterations", Unit::One, "Iterations that ended")?;
+    /// registry.recorder().add_to_run(iterations, 3);
+    /// assert_eq!(registry.observation_account(Exporter::Statsd).held, 1);
+    /// ledger.add_sent(1);
+    /// let account = pump.accounts().observations().close(Exporter::Statsd, DropReason::Deadline);
+    /// assert_eq!((account.recorded, account.sent), (1, 1));
+    /// # Ok::<(), loaddensity_metrics_core::InstrumentError>(())
+    /// ```
+    #[must_use]
+    pub const fn observations(self) -> Self {
+        Self { kind: AccountKind::Observations, ..self }
     }
 
     /// The registry whose accounts these are.
@@ -34,14 +58,14 @@ impl<'a> Accounts<'a> {
     /// The ledger of `exporter`: what its sink writes to.
     #[must_use]
     pub fn ledger(self, exporter: Exporter) -> &'a Ledger {
-        self.registry.ledger(exporter)
+        self.registry.ledger_of(self.kind, exporter)
     }
 
     /// Opens the account of an exporter that sends aggregates (Prometheus, OpenTelemetry, the others in their
     /// aggregating modes). The account starts now. For an exporter that sends per request,
     /// [`Pump::attach`](crate::Pump::attach) opens it.
     pub fn open(self, exporter: Exporter) -> &'a Ledger {
-        self.open_after(exporter, self.registry.requests())
+        self.open_after(exporter, self.registry.recorded(self.kind))
     }
 
     /// Opens the same account, but it starts after the first `requests` that the registry counted: those that the
@@ -56,7 +80,7 @@ impl<'a> Accounts<'a> {
     /// before may still be sent; what is recorded later does not count. Returns `None` and changes nothing if all of it
     /// was sent before. No other thread may note a page as sent during this call.
     pub fn linger(self, exporter: Exporter, limit: Duration) -> Option<Linger> {
-        let (ledger, total) = (self.ledger(exporter), self.registry.requests());
+        let (ledger, total) = (self.ledger(exporter), self.registry.recorded(self.kind));
         let (sent, dropped) = ledger.outcome();
         let (recorded, _) = ledger.since_start(total, 0);
         if sent + dropped.total() >= recorded {
@@ -69,17 +93,17 @@ impl<'a> Accounts<'a> {
     /// Closes the account of an exporter that sends aggregates. What has not been sent is dropped for `cause`.
     pub fn close(self, exporter: Exporter, cause: DropReason) -> Account {
         let ledger = self.ledger(exporter);
-        let recorded = self.registry.requests();
+        let recorded = self.registry.recorded(self.kind);
         let (sent, dropped) = ledger.outcome();
         let (since_start, _) = ledger.since_start(recorded, 0);
         ledger.add_dropped(cause, since_start.saturating_sub(sent + dropped.total()));
         ledger.close(recorded, 0);
-        self.registry.account(exporter)
+        self.registry.account_of(self.kind, exporter)
     }
 }
 
 impl fmt::Debug for Accounts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(Exporter::ALL.map(|exporter| self.registry.account(exporter))).finish()
+        f.debug_list().entries(Exporter::ALL.map(|exporter| self.registry.account_of(self.kind, exporter))).finish()
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod declaration;
 pub(crate) mod declared;
 pub(crate) mod instrument_error;
+pub(crate) mod observations;
 pub(crate) mod reserved;
 
 use core::time::Duration;

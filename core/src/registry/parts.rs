@@ -83,6 +83,7 @@ pub(crate) struct Control {
     pub(crate) gauges: [GaugeWords; GAUGES],
     pub(crate) instruments: InstrumentControl,
     pub(crate) ledgers: [Ledger; Exporter::ALL.len()],
+    pub(crate) observation_ledgers: [Ledger; Exporter::ALL.len()],
 }
 
 impl Control {
@@ -112,6 +113,7 @@ impl Control {
                 gauges: each!(GaugeWords::new(); GAUGES),
                 instruments: InstrumentControl::new(),
                 ledgers: each!(Ledger::new(); Exporter::ALL.len()),
+                observation_ledgers: each!(Ledger::new(); Exporter::ALL.len()),
             }
         }
     }

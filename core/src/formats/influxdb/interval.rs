@@ -44,7 +44,7 @@ impl IntervalPoint {
             requests: totals.requests(),
             failures: totals.failures(),
             latency_sum_ns: totals.latencies.iter().fold(0, |sum, side| sum.wrapping_add(side.sum_ns)),
-            latency_ns: latencies.and_then(latency_ns),
+            latency_ns: latencies.and_then(Distribution::extremes_and_percentiles),
             bytes: totals.sizes.iter().fold(0, |sum, side| sum.wrapping_add(side.sum)),
             kinds: totals.kinds,
         }
@@ -59,17 +59,11 @@ impl IntervalPoint {
             failures: shape.failures(row),
             latency_sum_ns: latencies.sum,
             // Without buckets there is nothing to be told.
-            latency_ns: latency_ns(&distribution),
+            latency_ns: distribution.extremes_and_percentiles(),
             bytes: sizes.sum,
             kinds: ErrorKind::ALL.map(|kind| shape.failures_of(row, kind)),
         }
     }
-}
-
-/// Smallest, largest, 50, 95 and 99 %.
-fn latency_ns(latencies: &Distribution) -> Option<[u64; 5]> {
-    let at = |q| latencies.quantile(q);
-    Some([latencies.min()?, latencies.max()?, at(0.5)?, at(0.95)?, at(0.99)?])
 }
 
 /// Writes intervals as lines:
