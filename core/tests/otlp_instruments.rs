@@ -4,11 +4,12 @@ mod common;
 
 use common::nasty_recording;
 use loaddensity_metrics_core::otlp::{
-    ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, OwnExport, OwnPart, Resource, Sources,
+    ExportOptions, HistogramAggregation, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, OwnExport, OwnPart, Resource,
+    Sources,
 };
 use loaddensity_metrics_core::{
-    Classic, Counter, Exponential, Histogram, Histograms, LABEL_BYTES, Registry, Sample, Series, Storage, Timestamp,
-    TooSmall, Unit, Weights,
+    Bounds, Classic, Counter, Exponential, Histogram, Histograms, LABEL_BYTES, MAX_BOUNDS, Registry, Sample, Series, Storage,
+    Timestamp, TooSmall, Unit, Weights,
 };
 use loaddensity_metrics_vectors::contract::{Format, ShownLabels, Spelling, observed};
 use loaddensity_metrics_vectors::judge::exponential;
@@ -425,8 +426,11 @@ fn a_point_that_fits_nowhere_can_be_passed_over() {
     assert_eq!(shown.len(), engine.expected(EXPLICIT).len());
     for length in [0, 100, 600] {
         let error = first.next_request(sources, &mut vec![0; length]);
-        assert_eq!(error, Err(TooSmall { needed: MIN_OPTIONS_REQUEST }), "{length}");
+        assert_eq!(error, Err(TooSmall { needed: MIN_REQUEST }), "{length}");
     }
+    let exponential = sources.with_options(ALL[1]);
+    let error = first.next_request(exponential, &mut [0; 100]);
+    assert_eq!(error, Err(TooSmall { needed: MIN_OPTIONS_REQUEST }));
     let mut export = first;
     for (part, _) in &shown {
         let passed = export.skip(sources).expect("a point");
@@ -495,14 +499,11 @@ fn a_sum_beyond_the_largest_signed_number_stays_at_that() {
     assert_eq!(sum(), DecodedValue::Sum(i64::MAX));
 }
 
-/// The longest of all that surrounds a point, and a histogram with all its buckets.
-#[test]
-fn the_longest_point_fits_where_any_does() {
-    let storage = Box::new(Storage::<4, 1, 2, Exponential, 0, 2>::new());
+/// The longest of all that surrounds a point, and histograms with all their buckets.
+fn longest<H: Histograms>(storage: &Storage<4, 1, 2, H, 0, 2>, options: ExportOptions, least: usize) -> DecodedValue {
     let registry = storage.registry();
     let mut resource = Resource::new("shop");
     resource.put("k", &"v".repeat(1_490)).unwrap();
-    assert_eq!(resource.min_request(false, 0), MIN_OPTIONS_REQUEST);
     let (name, description) = ("n".repeat(48), "d".repeat(128));
     let histogram = registry.histogram(&name, Unit::Bytes, &description).unwrap();
     let timer = registry.timer("t", "").unwrap();
@@ -517,11 +518,10 @@ fn the_longest_point_fits_where_any_does() {
         recorder.observe(timer, series, Duration::from_nanos((value * 900.0) as u64));
         value *= 1.04;
     }
-    let options = ExportOptions { histograms: HistogramAggregation::Exponential, min_max: true, ..EXPLICIT };
     let sources = Sources::new(registry, &resource).with_options(options);
-    let mut buffer = [0xff; MIN_OPTIONS_REQUEST];
-    let mut export = OwnExport::new(registry, at(1), at(2));
-    let mut all = Vec::new();
+    let (mut export, mut buffer, mut all) = (OwnExport::new(registry, at(1), at(2)), vec![0xff; least], Vec::new());
+    let error = export.next_request(sources, &mut [0; 2_000]);
+    assert_eq!(error, Err(TooSmall { needed: least }));
     while let Some(part) = export.next_request(sources, &mut buffer).expect("room for one point") {
         all.extend(points([part.of(&buffer)]));
         export = part.next;
@@ -530,5 +530,20 @@ fn the_longest_point_fits_where_any_does() {
     assert_eq!((all.len(), export.observations()), (2, registry.observations()));
     let longest = of(&format!("loaddensity.{name}"));
     assert_eq!((longest.description.as_str(), longest.attributes.len()), (description.as_str(), 10));
-    assert!(matches!(&longest.value, DecodedValue::Exponential { buckets, .. } if buckets.len() > 200));
+    longest.value.clone()
+}
+
+#[test]
+fn the_longest_point_fits_where_any_does() {
+    let longest_of = |options, least| longest::<Exponential>(&Box::new(Storage::new()), options, least);
+    let exponential = longest_of(ALL[1], MIN_OPTIONS_REQUEST);
+    assert!(matches!(&exponential, DecodedValue::Exponential { buckets, .. } if buckets.len() > 200), "{exponential:?}");
+    let explicit = longest_of(ALL[2], MIN_ANY_REQUEST);
+    assert!(matches!(&explicit, DecodedValue::Histogram { bounds, .. } if bounds.len() == 19), "{explicit:?}");
+    // The most bounds, all of one quantity.
+    let storage = Box::new(Storage::<4, 1, 2, Classic, 0, 2>::new());
+    let sizes: Vec<u64> = (1..=MAX_BOUNDS as u64).collect();
+    storage.registry().set_bounds(&Bounds::new(&[], &sizes).unwrap()).unwrap();
+    let classic = longest(&storage, EXPLICIT, MIN_ANY_REQUEST);
+    assert!(matches!(&classic, DecodedValue::Histogram { bounds, .. } if bounds.len() == MAX_BOUNDS), "{classic:?}");
 }

@@ -43,7 +43,7 @@ use core::time::Duration;
 use super::{Attempts, BodyInput, BodySize, CallOutcome, Connection, ConnectionStep, Now, Tick};
 use crate::registry::drop_reason::DropReason;
 use crate::request::sample::Timestamp;
-use account::ExportAccount;
+use account::ExportAccounts;
 use buffer_growth::BufferGrowth;
 use cycle::{Cycle, ExportInFlight};
 use next_body::NextBody;
@@ -64,7 +64,7 @@ pub struct ExportMachine<C> {
     size: BodySize,
     growth: BufferGrowth,
     timing: Timing,
-    account: ExportAccount,
+    accounts: ExportAccounts,
     attempts: Attempts,
     /// How the last call has ended, until the next poll.
     outcome: Option<CallOutcome>,
@@ -98,7 +98,7 @@ impl<C: Copy> ExportMachine<C> {
             size: BodySize::new(limits.max_request_bytes),
             growth: BufferGrowth::default(),
             timing: Timing::new(&limits, seed, now),
-            account: ExportAccount::new(limits.is_delta),
+            accounts: ExportAccounts::new(limits.is_delta),
             attempts: Attempts::NONE,
             outcome: None,
             cycle: None,

@@ -324,7 +324,7 @@ impl<'a> RowSource<'a> {
         interval: Option<FrozenRows<'a>>,
     ) -> Self {
         let bounds = registry.bounds();
-        let is_exponential = options.histograms == HistogramAggregation::Exponential && registry.has_exponentials();
+        let is_exponential = RowPointWriter::is_exponential(options, registry);
         let shape = if is_exponential { RowShape::exponential() } else { RowShape::explicit(&bounds) };
         Self {
             // The extremes of an interval are not known.

@@ -1,7 +1,18 @@
-//! What became of the requests that an exporter had to send.
+//! What became of the requests, or of the observations, that an exporter had to send.
 
 use super::drop_reason::Dropped;
 use super::exporter::Exporter;
+
+/// What an account counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccountKind {
+    /// Requests.
+    #[default]
+    Requests,
+    /// Calls that raised a counter of the engine's own or gave a histogram a value.
+    Observations,
+}
 
 /// What became of the requests recorded since an exporter's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,54 +1,100 @@
-//! How far an OTLP cycle has come: its points come first, then the gauges in bodies of their own, which carry no requests.
+//! How far an OTLP cycle has come: the points of requests come first, then those of own instruments, then the gauges, which
+//! carry no requests, each in bodies of their own.
 
 use super::{CyclePart, WriteOutcome};
-use crate::formats::otlp::{Export, Sources};
+use crate::formats::otlp::{Export, OwnExport, Sources};
+use crate::formats::weights::Weights;
 use crate::registry::Registry;
+use crate::registry::account::AccountKind;
 use crate::request::sample::Timestamp;
+use crate::wire::text::out::TooSmall;
 
 /// A place in a cycle of [`Cumulative`](super::Cumulative) or [`Delta`](super::Delta).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportCursor {
     pub(super) points: Export,
+    /// Where own instruments are sent.
+    pub(super) own: Option<OwnExport>,
     pub(super) gauges: Export,
 }
 
 impl ExportCursor {
     /// The beginning of a cycle over these `points`, and the gauges `now`.
     pub(super) fn new(points: Export, registry: Registry<'_>, now: Timestamp) -> Self {
-        Self { points: points.without_gauges(), gauges: Export::of_gauges(registry, now) }
+        Self { points: points.without_gauges(), own: None, gauges: Export::of_gauges(registry, now) }
+    }
+
+    /// The same with own instruments.
+    pub(super) const fn with_instruments(self, own: OwnExport) -> Self {
+        Self { own: Some(own), ..self }
     }
 
     /// Writes a body, with gRPC's prefix where that `is_framed`.
     pub(super) fn write(self, sources: Sources<'_>, is_framed: bool, out: &mut [u8]) -> WriteOutcome<Self> {
-        let points = |points| Self { points, ..self };
-        match write(self.points, sources, is_framed, points, out) {
-            WriteOutcome::Nothing => write(self.gauges, sources, is_framed, |gauges| Self { gauges, ..self }, out),
-            wrote => wrote,
+        let written = write(self.points, sources, is_framed, |points| Self { points, ..self }, out);
+        let written = written.or_else(|| {
+            let own = self.own?;
+            let written = if is_framed { own.next_request(sources, out) } else { own.next_message(sources, out) };
+            let (part, needs) = part_or_skipped(written, || own.skip(sources))?;
+            let next = Self { own: Some(part.next), ..self };
+            let body = (part.bytes, part.points, AccountKind::Observations, part.observations);
+            Some(outcome(body, needs, next, sources, out.len()))
+        });
+        let gauges = |gauges| Self { gauges, ..self };
+        written.or_else(|| write(self.gauges, sources, is_framed, gauges, out)).unwrap_or(WriteOutcome::Nothing)
+    }
+
+    /// What each point between two places stands for: those of requests, or those of own instruments where none of requests
+    /// lies between them.
+    pub(super) fn weights_until(self, to: Self, sources: Sources<'_>) -> Weights {
+        match (self.own, to.own) {
+            (Some(own), Some(next)) if own != next => own.weights_until(next, sources),
+            _ => self.points.weights_until(to.points, sources),
         }
     }
 
     fn is_last(self, sources: Sources<'_>) -> bool {
-        self.points.skip(sources).is_none() && self.gauges.skip(sources).is_none()
+        self.points.skip(sources).is_none()
+            && self.own.is_none_or(|own| own.skip(sources).is_none())
+            && self.gauges.skip(sources).is_none()
     }
 }
 
+/// `None` where no point is left.
 fn write(
     export: Export,
     sources: Sources<'_>,
     is_framed: bool,
     place: impl Fn(Export) -> ExportCursor,
     out: &mut [u8],
-) -> WriteOutcome<ExportCursor> {
+) -> Option<WriteOutcome<ExportCursor>> {
     let written = if is_framed { export.next_request(sources, out) } else { export.next_message(sources, out) };
-    let (part, needs) = match written {
-        Ok(part) => (part, 0),
-        Err(too_small) => (export.skip(sources), too_small.needed),
-    };
-    let Some(part) = part else { return WriteOutcome::Nothing };
-    let next = place(part.next);
-    let (end, start) = (out.len(), out.len() - part.bytes);
-    let is_last = next.is_last(sources);
-    let piece = CyclePart { start, end, points: part.points, requests: part.requests, next, is_last };
+    let (part, needs) = part_or_skipped(written, || export.skip(sources))?;
+    let body = (part.bytes, part.points, AccountKind::Requests, part.requests);
+    Some(outcome(body, needs, place(part.next), sources, out.len()))
+}
+
+/// The part that was written and 0, or the point that did not fit and the bytes that it needs.
+fn part_or_skipped<P>(
+    written: Result<Option<P>, TooSmall>,
+    skip: impl FnOnce() -> Option<P>,
+) -> Option<(P, usize)> {
+    match written {
+        Ok(part) => Some((part?, 0)),
+        Err(too_small) => Some((skip()?, too_small.needed)),
+    }
+}
+
+/// What came of a part with these bytes, points, and what they stand for, in a buffer that ends there.
+fn outcome(
+    (bytes, points, kind, recorded): (usize, usize, AccountKind, u64),
+    needs: usize,
+    next: ExportCursor,
+    sources: Sources<'_>,
+    end: usize,
+) -> WriteOutcome<ExportCursor> {
+    let (start, is_last) = (end - bytes, next.is_last(sources));
+    let piece = CyclePart { start, end, points, kind, recorded, next, is_last };
     if needs == 0 { WriteOutcome::Body(piece) } else { WriteOutcome::TooSmall { needs, point: piece } }
 }
 

@@ -54,7 +54,7 @@ impl<C: Copy> ExportMachine<C> {
                     {
                         return NextBody::NeedsBuffer(bytes);
                     }
-                    self.account.lost(DropReason::TooLarge, &point, source.ledger());
+                    self.accounts.lost(DropReason::TooLarge, &point, source);
                     self.advance(&point, source);
                 }
             }
@@ -81,7 +81,7 @@ impl<C: Copy> ExportMachine<C> {
                 return Some(now.tick.after(BETWEEN_TURNS));
             }
             self.is_final = self.timing.is_stopping();
-            self.account.begin();
+            self.accounts.begin();
             self.cycle = Some(Cycle::new(source.begin(at)));
         }
         (self.resumes, self.reading) = (false, None);

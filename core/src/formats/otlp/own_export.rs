@@ -6,10 +6,12 @@
 
 use super::envelope::{Frame, LEVELS, bare, grpc_prefix, surround};
 use super::export::at_end;
+use super::layout::FIXED64;
 use super::metric_head::{self, MetricHead, data_field};
 use super::row_point::{MAX_ROW_POINT, PointAttributes, PointScale, RowPoint, RowPointWriter};
 use super::{
-    CUMULATIVE, HistogramAggregation, MIN_OPTIONS_REQUEST, Resource, SPILL, Sources, USUAL_BYTES, VARINT_FIELD,
+    CUMULATIVE, MAX_POINT, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, NAMED_BYTES, Resource, SPILL, Sources,
+    USUAL_BYTES, VARINT_FIELD,
 };
 use crate::aggregates::observed::HistogramTotal;
 use crate::aggregates::own_instrument::OwnInstrument;
@@ -115,8 +117,9 @@ impl OwnExport {
     /// the cycle is complete. Of `sources` it heeds the limit, the kind of histograms and whether they have extremes.
     ///
     /// # Errors
-    /// [`TooSmall`] where not even one data point fits: a buffer as long as it says holds any
-    /// ([`MIN_OPTIONS_REQUEST`]). [`skip`](Self::skip) passes over that point.
+    /// [`TooSmall`] where not even one data point fits: a buffer as long as it says holds any, and is no longer than requests
+    /// need ([`Resource::min_request`], as if it were plain where histograms are explicit). [`skip`](Self::skip) passes over
+    /// that point.
     pub fn next_request(self, sources: Sources<'_>, out: &mut [u8]) -> Result<Option<OwnPart>, TooSmall> {
         self.next_part(sources, out, grpc_prefix)
     }
@@ -138,7 +141,8 @@ impl OwnExport {
             Err(Full) if start > 0 => OwnWriter::new(self, sources, true).write(out, frame),
             _ => several,
         };
-        written.map_err(|Full| TooSmall { needed: sources.resource.min_request(false, 0) })
+        let is_exponential = RowPointWriter::is_exponential(sources.options, sources.registry);
+        written.map_err(|Full| TooSmall { needed: sources.resource.min_request(!is_exponential, 0) })
     }
 
     /// Passes over the next data point, which is written nowhere; `None` when the cycle is complete.
@@ -221,6 +225,10 @@ const RESERVE: usize = {
     SPILL + LEVELS + metric_head::frame(name, DESCRIPTION_BYTES, UNIT_BYTES)
 };
 const _: () = assert!(MIN_OPTIONS_REQUEST >= RESERVE + USUAL_BYTES + 2 * VARINT_FIELD + MAX_ROW_POINT);
+/// Most bytes of a point with explicit bounds, which may have extremes.
+const MAX_EXPLICIT: usize = MAX_POINT + 2 * FIXED64;
+const _: () = assert!(MIN_REQUEST >= RESERVE + NAMED_BYTES + 2 * VARINT_FIELD + MAX_EXPLICIT);
+const _: () = assert!(MIN_ANY_REQUEST >= RESERVE + USUAL_BYTES + 2 * VARINT_FIELD + MAX_EXPLICIT);
 
 /// Most bytes of a unit.
 const UNIT_BYTES: usize = 2;
@@ -246,7 +254,7 @@ struct OwnWriter<'a> {
 impl<'a> OwnWriter<'a> {
     fn new(at: OwnExport, sources: Sources<'a>, is_single: bool) -> Self {
         let Sources { registry, resource, options, .. } = sources;
-        let is_exponential = options.histograms == HistogramAggregation::Exponential && registry.has_exponentials();
+        let is_exponential = RowPointWriter::is_exponential(options, registry);
         let points = RowPointWriter { is_exponential, min_max: options.min_max, start: at.start, now: at.now };
         Self { registry, resource, points, at, is_single, written: 0 }
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: opentelemetry-proto, `metrics/v1/metrics.proto`.
 
-use super::field;
+use super::{ExportOptions, HistogramAggregation, field};
 use crate::aggregates::row::Half;
 use crate::counts::bounds::{MAX_BOUNDS, Quantity};
 use crate::counts::exponential::{SCALE, SIZES, latency_index, size_index};
@@ -120,6 +120,11 @@ impl RowPoint<'_> {
 }
 
 impl RowPointWriter {
+    /// Whether histograms are exponential: where that is asked for and the storage keeps them.
+    pub(super) fn is_exponential(options: ExportOptions, registry: Registry<'_>) -> bool {
+        options.histograms == HistogramAggregation::Exponential && registry.has_exponentials()
+    }
+
     /// Writes a point over `half`: the histogram on a scale, or the count where there is none.
     pub(super) fn put(
         self,

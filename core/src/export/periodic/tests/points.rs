@@ -6,6 +6,7 @@ use super::std::vec::Vec;
 use crate::Timestamp;
 use crate::Weights;
 use crate::export::periodic::{CyclePart, ExportSource, WriteOutcome};
+use crate::registry::account::AccountKind;
 use crate::registry::drop_reason::DropReason;
 use crate::registry::ledger::{Ledger, SUMS};
 
@@ -97,7 +98,8 @@ impl Points {
     }
 
     fn part(&self, place: Place) -> CyclePart<Place> {
-        CyclePart { start: 0, end: 0, points: 0, requests: 0, next: place, is_last: false }
+        let kind = AccountKind::Requests;
+        CyclePart { start: 0, end: 0, points: 0, kind, recorded: 0, next: place, is_last: false }
     }
 }
 
@@ -159,7 +161,7 @@ impl ExportSource for Points {
             part.points += 1;
             part.next.next = next + 1;
             if is_counter {
-                part.requests += value;
+                part.recorded += value;
             }
         }
         part.end = HEADER + part.points * self.point;
