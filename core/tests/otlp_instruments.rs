@@ -484,6 +484,31 @@ fn what_is_declared_while_a_cycle_goes_on_is_in_the_next_one() {
 }
 
 #[test]
+fn many_silent_series_are_passed_over_in_turns() {
+    let storage = Box::new(Storage::<256, 1, 2, Classic, 2>::new());
+    let (registry, resource) = (storage.registry(), Resource::new("shop"));
+    let counters = ["a", "b"].map(|name| registry.counter(name, Unit::One, "").unwrap());
+    let series: Vec<_> = (0..200).map(|number| registry.series("GET", &format!("/{number}"))).collect();
+    let mut recorder = registry.recorder();
+    [10, 150].map(|number| recorder.add(counters[0], series[number], 1));
+    let sources = Sources::new(registry, &resource);
+    let whole = parts(OwnExport::new(registry, at(1), at(2)), sources, usize::MAX);
+    // Each of both instruments has 201 series, two of which show it.
+    for (turn, least) in [(0, 390), (1, 390), (30, 10), (199, 1), (1_000, 0)] {
+        let parts = parts(OwnExport::new(registry, at(1), at(2)), sources.with_turn(turn), usize::MAX);
+        let (empty, full): (Vec<_>, Vec<_>) = parts.iter().partition(|(part, _)| part.points == 0);
+        assert!(empty.iter().all(|(part, request)| (part.bytes, part.observations, request.len()) == (0, 0, 0)));
+        assert!(parts.len() > least && empty.len() <= 400, "{} parts in turns of {turn}", parts.len());
+        let shown = |parts: Vec<&(OwnPart, Vec<u8>)>| {
+            let mut all = points(parts.into_iter().map(|(_, request)| &request[..]));
+            all.sort_by_key(key_of);
+            all
+        };
+        assert_eq!(shown(full), shown(whole.iter().collect()), "turns of {turn}");
+    }
+}
+
+#[test]
 fn a_sum_beyond_the_largest_signed_number_stays_at_that() {
     let storage = Box::new(Storage::<4, 1, 2, Classic, 1>::new());
     let (registry, resource) = (storage.registry(), Resource::new("shop"));
@@ -535,13 +560,13 @@ fn longest<H: Histograms>(storage: &Storage<4, 1, 2, H, 0, 2>, options: ExportOp
 
 #[test]
 fn the_longest_point_fits_where_any_does() {
-    let longest_of = |options, least| longest::<Exponential>(&Box::new(Storage::new()), options, least);
+    let longest_of = |options, least| longest(&Box::<Storage<4, 1, 2, Exponential, 0, 2>>::default(), options, least);
     let exponential = longest_of(ALL[1], MIN_OPTIONS_REQUEST);
     assert!(matches!(&exponential, DecodedValue::Exponential { buckets, .. } if buckets.len() > 200), "{exponential:?}");
     let explicit = longest_of(ALL[2], MIN_ANY_REQUEST);
     assert!(matches!(&explicit, DecodedValue::Histogram { bounds, .. } if bounds.len() == 19), "{explicit:?}");
     // The most bounds, all of one quantity.
-    let storage = Box::new(Storage::<4, 1, 2, Classic, 0, 2>::new());
+    let storage = Box::<Storage<4, 1, 2, Classic, 0, 2>>::default();
     let sizes: Vec<u64> = (1..=MAX_BOUNDS as u64).collect();
     storage.registry().set_bounds(&Bounds::new(&[], &sizes).unwrap()).unwrap();
     let classic = longest(&storage, EXPLICIT, MIN_ANY_REQUEST);

@@ -177,6 +177,7 @@ impl<C: Copy> ExportMachine<C> {
                 NextBody::Written => self.in_flight?.part.is_last,
                 NextBody::Nothing => return None,
                 NextBody::NeedsBuffer(bytes) => return Some(ExportAction::GrowBuffer(bytes)),
+                NextBody::Later(until) => return Some(ExportAction::Wait { until }),
             },
         };
         self.connection.begin(self.timing.call_deadline(now, !(self.is_final && is_last)));
@@ -202,6 +203,7 @@ impl<C: Copy> ExportMachine<C> {
                 match if self.is_again { NextBody::Written } else { self.write_next(now, source, out) } {
                     NextBody::Written => self.send(),
                     NextBody::NeedsBuffer(bytes) => Some(ExportAction::GrowBuffer(bytes)),
+                    NextBody::Later(until) => Some(ExportAction::Wait { until }),
                     NextBody::Nothing => {
                         self.connection.withdraw();
                         None

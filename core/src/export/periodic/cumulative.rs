@@ -1,7 +1,7 @@
 //! The source of a cumulative exporter: in each cycle all that a registry has counted.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
-use crate::export::turn::body_in_a_turn;
+use crate::export::turn::{body_in_a_turn, silent_in_a_turn};
 use crate::formats::otlp::{Export, ExportOptions, OwnExport, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::accounts::Accounts;
@@ -49,7 +49,9 @@ impl<'a> Cumulative<'a> {
     }
 
     fn sources(&self) -> Sources<'a> {
-        Sources::new(self.accounts.registry(), self.resource).with_options(self.options)
+        let registry = self.accounts.registry();
+        let turn = silent_in_a_turn(registry.recorders_read());
+        Sources::new(registry, self.resource).with_options(self.options).with_turn(turn)
     }
 }
 

@@ -37,6 +37,9 @@ impl ExportCursor {
             let written = if is_framed { own.next_request(sources, out) } else { own.next_message(sources, out) };
             let (part, needs) = part_or_skipped(written, || own.skip(sources))?;
             let next = Self { own: Some(part.next), ..self };
+            if part.points == 0 {
+                return Some(WriteOutcome::Passed(next));
+            }
             let body = (part.bytes, part.points, AccountKind::Observations, part.observations);
             Some(outcome(body, needs, next, sources, out.len()))
         });
@@ -54,8 +57,10 @@ impl ExportCursor {
     }
 
     fn is_last(self, sources: Sources<'_>) -> bool {
-        self.points.skip(sources).is_none()
-            && self.own.is_none_or(|own| own.skip(sources).is_none())
+        // Of own instruments a cycle is complete when the last point was written: whether there is another is not looked for here,
+        // for many series may be silent.
+        self.own.is_none_or(|own| own.is_complete())
+            && self.points.skip(sources).is_none()
             && self.gauges.skip(sources).is_none()
     }
 }
@@ -100,12 +105,53 @@ fn outcome(
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    extern crate std;
+
     use core::time::Duration;
 
     use super::*;
     use crate::formats::otlp::Resource;
-    use crate::registry::storage::Storage;
+    use crate::metrics::unit::Unit;
+    use crate::registry::storage::{Exponential, Storage};
     use crate::request::sample::Sample;
+    use std::vec;
+    use std::vec::Vec;
+
+    #[test]
+    fn own_instruments_come_between_points_and_gauges_and_stand_for_observations() {
+        static STORAGE: Storage<4, 1, 2, Exponential, 1, 1> = Storage::new();
+        let (registry, resource, now) = (STORAGE.registry(), Resource::new("checkout"), Timestamp::default());
+        let (iterations, first_byte) =
+            (registry.run_counter("iterations", Unit::One, "").unwrap(), registry.timer("first_byte", "").unwrap());
+        let [series, ..] = ["/a", "/b", "/c"].map(|name| registry.series("GET", name));
+        let mut recorder = registry.recorder();
+        recorder.record(series, Sample::ok(Duration::ZERO));
+        (0..3).for_each(|_| recorder.add_to_run(iterations, 7));
+        (0..2).for_each(|_| recorder.observe(first_byte, series, Duration::ZERO));
+        registry.gauge("users").unwrap().set(1.0);
+        // A point in each body, and a turn that ends at the second series without one: the timer has two before that with it.
+        let sources = Sources::new(registry, &resource).with_limit(1).with_turn(1);
+        let points = ExportCursor::new(Export::new(registry, now, now), registry, now);
+        let (mut place, mut seen, mut passed) = (points.with_instruments(OwnExport::new(registry, now, now)), vec![], 0);
+        for _ in 0..100 {
+            match place.write(sources, true, &mut [0; 4_096]) {
+                WriteOutcome::Body(part) => {
+                    assert_eq!(place.weights_until(part.next, sources).all(), part.recorded);
+                    seen.push((part.kind, part.points, part.recorded, part.is_last));
+                    place = part.next;
+                }
+                WriteOutcome::Passed(next) => (place, passed) = (next, passed + 1),
+                WriteOutcome::Nothing => break,
+                WriteOutcome::TooSmall { needs, .. } => panic!("{needs}"),
+            }
+        }
+        let requests = [0, 0, 1].map(|recorded| (AccountKind::Requests, 1, recorded, false));
+        let own = [2, 3].map(|recorded| (AccountKind::Observations, 1, recorded, false));
+        let gauge = (AccountKind::Requests, 1, 0, true);
+        assert_eq!(seen, requests.into_iter().chain(own).chain([gauge]).collect::<Vec<_>>());
+        assert_eq!(passed, 1);
+        assert!(matches!(place.write(sources, true, &mut [0; 4_096]), WriteOutcome::Nothing));
+    }
 
     #[test]
     fn a_body_is_the_last_one_where_neither_points_nor_gauges_come_after_it() {

@@ -15,6 +15,8 @@ pub(super) enum NextBody {
     Nothing,
     /// A larger buffer is wanted first.
     NeedsBuffer(usize),
+    /// Other tasks have their turn until then.
+    Later(Tick),
 }
 
 impl<C: Copy> ExportMachine<C> {
@@ -39,6 +41,10 @@ impl<C: Copy> ExportMachine<C> {
                 WriteOutcome::Nothing => {
                     self.complete(now, source);
                     return NextBody::Nothing;
+                }
+                WriteOutcome::Passed(place) => {
+                    self.cycle = Some(Cycle { cursor: place, ..cycle });
+                    return NextBody::Later(now.tick.after(BETWEEN_TURNS));
                 }
                 WriteOutcome::Body(part) => {
                     let is_short = !part.is_last && out.len() < limit;

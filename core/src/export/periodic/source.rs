@@ -76,6 +76,8 @@ pub enum WriteOutcome<C> {
     },
     /// No point is left.
     Nothing,
+    /// The turn is over, and no point was found before this place: there may be some behind it.
+    Passed(C),
 }
 
 /// A part of a cycle: a body, and the requests or the observations that it stands for.

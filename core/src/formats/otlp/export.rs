@@ -69,6 +69,7 @@ pub struct Sources<'a> {
     pub(super) options: ExportOptions,
     pub(super) interval: Option<FrozenRows<'a>>,
     pub(super) most: usize,
+    pub(super) silent: usize,
 }
 
 /// One part of a cycle: a request, or its message, at the end of the buffer.
@@ -102,7 +103,7 @@ impl<'a> Sources<'a> {
     /// The totals of `registry`, as LoadDensity's contract has them.
     #[must_use]
     pub fn new(registry: Registry<'a>, resource: &'a Resource) -> Self {
-        Self { registry, resource, options: ExportOptions::default(), interval: None, most: usize::MAX }
+        Self { registry, resource, options: ExportOptions::default(), interval: None, most: usize::MAX, silent: usize::MAX }
     }
 
     /// The same of an interval, with options of its own.
@@ -122,6 +123,13 @@ impl<'a> Sources<'a> {
     #[must_use]
     pub fn with_limit(self, bytes: usize) -> Self {
         Self { most: bytes, ..self }
+    }
+
+    /// Most series of own instruments that a call passes over because they show nothing, at least 1. Many may be silent, and
+    /// while they are looked at, nothing else is done.
+    #[must_use]
+    pub fn with_turn(self, silent: usize) -> Self {
+        Self { silent: silent.max(1), ..self }
     }
 
     /// Whether the points are made straight from the counters.

@@ -70,7 +70,7 @@ pub struct OwnExport {
 pub struct OwnPart {
     /// Its length in bytes; 0 where a point was [passed over](OwnExport::skip).
     pub bytes: usize,
-    /// Data points in it.
+    /// Data points in it; 0 where the [turn](Sources::with_turn) was over before there was one: nothing is to be sent then.
     pub points: usize,
     /// The observations that its points stand for. [`OwnExport::weights_until`] tells how many the heaviest points have.
     pub observations: u64,
@@ -114,7 +114,7 @@ impl OwnExport {
     }
 
     /// Writes the next request, gRPC prefix included, into the end of `out`, with as many data points as fit; `None` when
-    /// the cycle is complete. Of `sources` it heeds the limit, the kind of histograms and whether they have extremes.
+    /// the cycle is complete. Of `sources` it heeds the limit, the turn, the kind of histograms and whether they have extremes.
     ///
     /// # Errors
     /// [`TooSmall`] where not even one data point fits: a buffer as long as it says holds any, and is no longer than requests
@@ -249,6 +249,22 @@ struct OwnWriter<'a> {
     is_single: bool,
     /// Data points written so far.
     written: usize,
+    /// How many series more may be passed over.
+    silent: usize,
+}
+
+/// Why writing ends before the cycle does.
+enum Stop {
+    /// The next point does not fit.
+    Full,
+    /// The turn is over.
+    Turn,
+}
+
+impl From<Full> for Stop {
+    fn from(_: Full) -> Self {
+        Self::Full
+    }
 }
 
 impl<'a> OwnWriter<'a> {
@@ -256,7 +272,7 @@ impl<'a> OwnWriter<'a> {
         let Sources { registry, resource, options, .. } = sources;
         let is_exponential = RowPointWriter::is_exponential(options, registry);
         let points = RowPointWriter { is_exponential, min_max: options.min_max, start: at.start, now: at.now };
-        Self { registry, resource, points, at, is_single, written: 0 }
+        Self { registry, resource, points, at, is_single, written: 0, silent: sources.silent }
     }
 
     /// Writes as many points as fit into the end of `out`; `None` where none is left, [`Full`] where not even one fits.
@@ -266,23 +282,30 @@ impl<'a> OwnWriter<'a> {
             return if self.at.is_complete() { Ok(None) } else { Err(Full) };
         }
         let mut back = ReverseWriter::new(out, reserve);
-        while let Some(instrument) = self.at.instrument(self.registry) {
-            // Once the frame of one metric has taken of the reserve, there is no room for another.
-            if self.put_instrument(&instrument, &mut back).is_err() {
-                break;
-            }
-            self.at.next_instrument();
-        }
+        let end = self.put_instruments(&mut back);
         if self.written == 0 {
-            return if self.at.is_complete() { Ok(None) } else { Err(Full) };
+            return match end {
+                Ok(()) => Ok(None),
+                Err(Stop::Full) => Err(Full),
+                Err(Stop::Turn) => Ok(Some(OwnPart { bytes: 0, points: 0, observations: 0, next: self.at })),
+            };
         }
         surround(self.resource, &mut back, frame);
         let (bytes, points) = (back.into_written().len(), self.written);
         Ok(Some(OwnPart { bytes, points, observations: self.at.observations - before, next: self.at }))
     }
 
-    /// Writes an instrument with as many of its points as fit; [`Full`] where those are not all.
-    fn put_instrument(&mut self, instrument: &OwnInstrument<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+    fn put_instruments(&mut self, back: &mut ReverseWriter<'_>) -> Result<(), Stop> {
+        while let Some(instrument) = self.at.instrument(self.registry) {
+            // Once the frame of one metric has taken of the reserve, there is no room for another.
+            self.put_instrument(&instrument, back)?;
+            self.at.next_instrument();
+        }
+        Ok(())
+    }
+
+    /// Writes an instrument with as many of its points as fit.
+    fn put_instrument(&mut self, instrument: &OwnInstrument<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Stop> {
         let (kind, named) = (instrument.kind(), instrument.named());
         let Some(name) = produced_names::otlp(&named).of(&named).next() else { return Ok(()) };
         let [first, second, third] = name.parts();
@@ -300,14 +323,16 @@ impl<'a> OwnWriter<'a> {
         all
     }
 
-    fn put_points(&mut self, instrument: &OwnInstrument<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+    fn put_points(&mut self, instrument: &OwnInstrument<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Stop> {
         while let Some(series) = self.at.series(instrument.reach()) {
             if is_shown(self.registry, instrument, series) {
                 if self.is_single && self.written != 0 {
-                    return Err(Full);
+                    return Err(Stop::Full);
                 }
                 self.at.observations += self.put_point(instrument, series, back)?;
                 self.written += 1;
+            } else {
+                self.silent = self.silent.checked_sub(1).ok_or(Stop::Turn)?;
             }
             self.at.above = series.number();
         }

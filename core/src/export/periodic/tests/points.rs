@@ -48,6 +48,8 @@ pub(super) struct Points {
     next: usize,
     /// Series that are read before other tasks have their turn.
     pub(super) in_a_turn: usize,
+    /// Places without a point that are passed over in a turn.
+    pub(super) passes: usize,
     ledger: Ledger,
 }
 
@@ -67,6 +69,7 @@ impl Points {
             is_begun: false,
             next: series,
             in_a_turn: usize::MAX,
+            passes: usize::MAX,
             ledger,
         }
     }
@@ -143,8 +146,12 @@ impl ExportSource for Points {
         let series = self.counts.len();
         let all = place.next..2 * series;
         let mut left = all.filter(|next| self.value(next % series) != 0).peekable();
-        if left.peek().is_none() {
-            return WriteOutcome::Nothing;
+        match left.peek() {
+            None => return WriteOutcome::Nothing,
+            Some(next) if next - place.next > self.passes => {
+                return WriteOutcome::Passed(Place { next: place.next + self.passes, ..place });
+            }
+            Some(_) => {}
         }
         let fits = (limit.min(out.len()).saturating_sub(HEADER) / self.point).max(1);
         let needs = HEADER + self.point;
