@@ -242,11 +242,11 @@ fn with_instruments(storage: &Observed, said: Option<Said>) -> (Taken, [Account;
 
 #[test]
 fn own_instruments_come_between_requests_and_gauges_in_bodies_of_their_own() {
-    let storage = Box::<Observed>::default();
-    let (taken, [requests, observations]) = with_instruments(&storage, None);
-    check(&taken, false, storage.registry());
-    assert_eq!((observations.sent, observations.dropped.total()), (storage.registry().observations(), 0));
-    assert_eq!(requests.sent, storage.registry().requests());
+    static STORAGE: Observed = Storage::new();
+    let (taken, [requests, observations]) = with_instruments(&STORAGE, None);
+    check(&taken, false, STORAGE.registry());
+    assert_eq!((observations.sent, observations.dropped.total()), (STORAGE.registry().observations(), 0));
+    assert_eq!(requests.sent, STORAGE.registry().requests());
     let kinds: Vec<_> = taken.bodies.iter().map(|body| kind_of(body)).collect();
     let mut steps = kinds.clone();
     steps.dedup();
@@ -272,22 +272,22 @@ fn own_instruments_come_between_requests_and_gauges_in_bodies_of_their_own() {
 
 #[test]
 fn a_receiver_that_refuses_own_instruments_refuses_no_request() {
-    let storage = Box::<Observed>::default();
-    let (taken, [requests, observations]) = with_instruments(&storage, Some(Said::Refused));
-    check(&taken, false, storage.registry());
-    assert_eq!((requests.sent, requests.dropped.total()), (storage.registry().requests(), 0));
-    let all = storage.registry().observations();
+    static STORAGE: Observed = Storage::new();
+    let (taken, [requests, observations]) = with_instruments(&STORAGE, Some(Said::Refused));
+    check(&taken, false, STORAGE.registry());
+    assert_eq!((requests.sent, requests.dropped.total()), (STORAGE.registry().requests(), 0));
+    let all = STORAGE.registry().observations();
     assert_eq!((observations.sent, observations.dropped.get(DropReason::Refused)), (0, all));
     assert_eq!(observations.dropped.total(), all);
 }
 
 #[test]
 fn a_point_that_is_rejected_of_own_instruments_costs_no_request() {
-    let storage = Box::<Observed>::default();
-    let (taken, [requests, observations]) = with_instruments(&storage, Some(Said::Partial { dropped: 1 }));
-    check(&taken, false, storage.registry());
-    assert_eq!((requests.sent, requests.dropped.total()), (storage.registry().requests(), 0));
-    let all = storage.registry().observations();
+    static STORAGE: Observed = Storage::new();
+    let (taken, [requests, observations]) = with_instruments(&STORAGE, Some(Said::Partial { dropped: 1 }));
+    check(&taken, false, STORAGE.registry());
+    assert_eq!((requests.sent, requests.dropped.total()), (STORAGE.registry().requests(), 0));
+    let all = STORAGE.registry().observations();
     let rejected = observations.dropped.get(DropReason::Rejected);
     assert!(rejected >= 3 * 39, "the heaviest point of one body at least: {rejected}");
     assert!(rejected < all && observations.sent + rejected == all, "{observations:?}");
