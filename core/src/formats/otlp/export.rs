@@ -125,8 +125,8 @@ impl<'a> Sources<'a> {
         Self { most: bytes, ..self }
     }
 
-    /// Most series of own instruments that a call passes over because they show nothing, at least 1. Many may be silent, and
-    /// while they are looked at, nothing else is done.
+    /// Most series of own instruments that a call passes over because they show nothing, at least 1; of a counter as many fewer as
+    /// there are instruments. Many may be silent, and while they are looked at, nothing else is done.
     #[must_use]
     pub fn with_turn(self, silent: usize) -> Self {
         Self { silent: silent.max(1), ..self }

@@ -249,7 +249,7 @@ struct OwnWriter<'a> {
     is_single: bool,
     /// Data points written so far.
     written: usize,
-    /// How many series more may be passed over.
+    /// How many looks at what has counted nothing are left.
     silent: usize,
 }
 
@@ -324,6 +324,11 @@ impl<'a> OwnWriter<'a> {
     }
 
     fn put_points(&mut self, instrument: &OwnInstrument<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Stop> {
+        // A counter is shown where any instrument has counted: each of them is asked.
+        let looks = match instrument.kind() {
+            InstrumentKind::Counter => self.registry.own_instruments().count(),
+            InstrumentKind::Histogram => 1,
+        };
         while let Some(series) = self.at.series(instrument.reach()) {
             if is_shown(self.registry, instrument, series) {
                 if self.is_single && self.written != 0 {
@@ -332,7 +337,10 @@ impl<'a> OwnWriter<'a> {
                 self.at.observations += self.put_point(instrument, series, back)?;
                 self.written += 1;
             } else {
-                self.silent = self.silent.checked_sub(1).ok_or(Stop::Turn)?;
+                if self.silent == 0 {
+                    return Err(Stop::Turn);
+                }
+                self.silent = self.silent.saturating_sub(looks);
             }
             self.at.above = series.number();
         }
