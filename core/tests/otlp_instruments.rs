@@ -4,12 +4,12 @@ mod common;
 
 use common::nasty_recording;
 use loaddensity_metrics_core::otlp::{
-    ExportOptions, HistogramAggregation, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, OwnExport, OwnPart, Resource,
-    Sources,
+    ExportOptions, HistogramAggregation, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, OwnExport, OwnPart,
+    Resource, Sources,
 };
 use loaddensity_metrics_core::{
-    Bounds, Classic, Counter, Exponential, Histogram, Histograms, LABEL_BYTES, MAX_BOUNDS, Registry, Sample, Series, Storage,
-    Timestamp, TooSmall, Unit, Weights,
+    Bounds, Classic, Counter, Exponential, Histogram, Histograms, LABEL_BYTES, MAX_BOUNDS, Registry, Sample, Series,
+    Storage, Timestamp, TooSmall, Unit, Weights,
 };
 use loaddensity_metrics_vectors::contract::{Format, ShownLabels, Spelling, observed};
 use loaddensity_metrics_vectors::judge::exponential;
@@ -174,7 +174,8 @@ impl<'a> Engine<'a> {
             return (extremes, exponential(values, unit, threshold, above));
         }
         let bounds = self.bounds(is_time);
-        let up_to = |bound: Option<&u64>| values.iter().filter(|value| bound.is_none_or(|bound| *value <= bound)).count();
+        let up_to =
+            |bound: Option<&u64>| values.iter().filter(|value| bound.is_none_or(|bound| *value <= bound)).count();
         let mut below = 0;
         let buckets = bounds.iter().map(Some).chain([None]).map(|bound| {
             let before = std::mem::replace(&mut below, up_to(bound));
@@ -339,7 +340,9 @@ fn each_instrument_is_shown_with_all_that_was_said_of_it_and_without_an_outcome(
     recorder.record(one, Sample::ok(Duration::ZERO));
     recorder.add(handles.failed, scenario, 3);
     recorder.add(handles.failed, Series::OVERFLOW, 4);
-    [2, 5_000].map(|millis| recorder.observe(handles.first_byte, one, Duration::from_millis(millis)));
+    for millis in [2, 5_000] {
+        recorder.observe(handles.first_byte, one, Duration::from_millis(millis));
+    }
     recorder.observe(handles.sent, one, 0);
     recorder.observe_in_run(handles.iteration, Duration::from_micros(1_500));
     let sources = Sources::new(registry, &resource);
@@ -494,7 +497,9 @@ fn many_silent_series_are_passed_over_in_turns() {
     let counters = ["a", "b"].map(|name| registry.counter(name, Unit::One, "").unwrap());
     let series: Vec<_> = (0..200).map(|number| registry.series("GET", &format!("/{number}"))).collect();
     let mut recorder = registry.recorder();
-    [10, 150].map(|number| recorder.add(counters[0], series[number], 1));
+    for number in [10, 150] {
+        recorder.add(counters[0], series[number], 1);
+    }
     let sources = Sources::new(registry, &resource);
     let whole = parts(OwnExport::new(registry, at(1), at(2)), sources, usize::MAX);
     // Each of both instruments has 201 series, two of which show it.
@@ -566,7 +571,10 @@ fn longest<H: Histograms>(storage: &Storage<4, 1, 2, H, 0, 2>, options: ExportOp
 fn the_longest_point_fits_where_any_does() {
     let longest_of = |options, least| longest(&Box::<Storage<4, 1, 2, Exponential, 0, 2>>::default(), options, least);
     let exponential = longest_of(ALL[1], MIN_OPTIONS_REQUEST);
-    assert!(matches!(&exponential, DecodedValue::Exponential { buckets, .. } if buckets.len() > 200), "{exponential:?}");
+    assert!(
+        matches!(&exponential, DecodedValue::Exponential { buckets, .. } if buckets.len() > 200),
+        "{exponential:?}"
+    );
     let explicit = longest_of(ALL[2], MIN_ANY_REQUEST);
     assert!(matches!(&explicit, DecodedValue::Histogram { bounds, .. } if bounds.len() == 19), "{explicit:?}");
     // The most bounds, all of one quantity.

@@ -88,7 +88,9 @@ impl Taken {
             _ if body.len() > LIMIT => return Some(Said::TooLarge),
             4 | 9 => return Some(Said::Away { at_least: Duration::ZERO, may_have_arrived: false }),
             6 => return None,
-            _ if self.of_instruments.is_some() && kind_of(&points) == BodyKind::Instruments => return self.of_instruments,
+            _ if self.of_instruments.is_some() && kind_of(&points) == BodyKind::Instruments => {
+                return self.of_instruments;
+            }
             _ => self.bodies.push(points),
         }
         Some(Said::Stored)

@@ -80,10 +80,7 @@ fn write(
 }
 
 /// The part that was written and 0, or the point that did not fit and the bytes that it needs.
-fn part_or_skipped<P>(
-    written: Result<Option<P>, TooSmall>,
-    skip: impl FnOnce() -> Option<P>,
-) -> Option<(P, usize)> {
+fn part_or_skipped<P>(written: Result<Option<P>, TooSmall>, skip: impl FnOnce() -> Option<P>) -> Option<(P, usize)> {
     match written {
         Ok(part) => Some((part?, 0)),
         Err(too_small) => Some((skip()?, too_small.needed)),
@@ -132,7 +129,8 @@ mod tests {
         // A point in each body, and a turn that ends at the second series without one: the timer has two before that with it.
         let sources = Sources::new(registry, &resource).with_limit(1).with_turn(1);
         let points = ExportCursor::new(Export::new(registry, now, now), registry, now);
-        let (mut place, mut seen, mut passed) = (points.with_instruments(OwnExport::new(registry, now, now)), vec![], 0);
+        let (mut place, mut seen, mut passed) =
+            (points.with_instruments(OwnExport::new(registry, now, now)), vec![], 0);
         for _ in 0..100 {
             match place.write(sources, true, &mut [0; 4_096]) {
                 WriteOutcome::Body(part) => {

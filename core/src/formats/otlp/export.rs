@@ -103,7 +103,14 @@ impl<'a> Sources<'a> {
     /// The totals of `registry`, as LoadDensity's contract has them.
     #[must_use]
     pub fn new(registry: Registry<'a>, resource: &'a Resource) -> Self {
-        Self { registry, resource, options: ExportOptions::default(), interval: None, most: usize::MAX, silent: usize::MAX }
+        Self {
+            registry,
+            resource,
+            options: ExportOptions::default(),
+            interval: None,
+            most: usize::MAX,
+            silent: usize::MAX,
+        }
     }
 
     /// The same of an interval, with options of its own.
