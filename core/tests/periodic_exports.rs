@@ -249,8 +249,7 @@ fn own_instruments_come_between_requests_and_gauges_in_bodies_of_their_own() {
     check(&taken, false, STORAGE.registry());
     assert_eq!((observations.sent, observations.dropped.total()), (STORAGE.registry().observations(), 0));
     assert_eq!(requests.sent, STORAGE.registry().requests());
-    let kinds: Vec<_> = taken.bodies.iter().map(|body| kind_of(body)).collect();
-    let mut steps = kinds.clone();
+    let mut steps: Vec<_> = taken.bodies.iter().map(|body| kind_of(body)).collect();
     steps.dedup();
     // Before anything was recorded there is a cycle of gauges alone.
     let cycle = [BodyKind::Requests, BodyKind::Instruments, BodyKind::Gauges];
