@@ -76,7 +76,7 @@ pub enum WriteOutcome<C> {
     },
     /// No point is left.
     Nothing,
-    /// The turn is over, and no point was found before this place: there may be some behind it.
+    /// The turn is over, and no point was found before this place: there may be some after it.
     Passed(C),
 }
 

@@ -173,7 +173,7 @@ impl OwnExport {
         weights
     }
 
-    /// Goes on until `look` has found something in a place, which is behind this then. `look` gets this as it is after that place.
+    /// Goes on until `look` has found something in a place, and ends after it. `look` gets this as it is there.
     fn find<T>(
         &mut self,
         registry: Registry<'_>,
