@@ -127,7 +127,7 @@ pub use metrics::unit::{ShownUnit, Unit};
 pub use metrics::{INSTRUMENTS, Instrument, InstrumentKind};
 pub use recorder::Recorder;
 pub use registry::Registry;
-pub use registry::account::Account;
+pub use registry::account::{Account, AccountKind};
 pub use registry::accounts::Accounts;
 pub use registry::drop_reason::{DropReason, DropStage, Dropped};
 pub use registry::error_label::ErrorLabelInUse;

@@ -8,11 +8,15 @@ use loaddensity_metrics_core::export::periodic::{
 use loaddensity_metrics_core::export::{BodyInput, Now, Tick};
 use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource};
 use loaddensity_metrics_core::verdict::Said;
-use loaddensity_metrics_core::{DropReason, Exporter, Outcome, Registry, Sample, Storage, Timestamp};
+use loaddensity_metrics_core::{
+    Account, DropReason, Exponential, Exporter, Outcome, Registry, Sample, Storage, Timestamp, Unit,
+};
 use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
 use std::collections::BTreeMap;
 
 type Places = Storage<50, 1, 2>;
+/// The same with room for own instruments.
+type Observed = Storage<50, 1, 2, Exponential, 2, 1>;
 
 const START: u64 = 1_700_000_000_000_000_000;
 /// The receiver's own limit, between one point and all of them.
@@ -31,11 +35,47 @@ fn record(registry: Registry<'_>) {
     }
 }
 
+/// The same with own instruments.
+fn observe(registry: Registry<'_>) {
+    record(registry);
+    let checks = registry.counter("checks", Unit::One, "Checks").expect("room");
+    let first_byte = registry.timer("first_byte", "").expect("room");
+    let iterations = registry.run_counter("iterations", Unit::One, "").expect("room");
+    let mut recorder = registry.recorder();
+    for number in 0..40 {
+        let series = recorder.series("GET", &format!("/{number}"));
+        recorder.add(checks, series, 3);
+        (0..number).for_each(|_| recorder.observe(first_byte, series, Duration::from_millis(2)));
+    }
+    recorder.add_to_run(iterations, 5);
+}
+
 /// What a receiver got and accepted.
 #[derive(Default)]
 struct Taken {
     bodies: Vec<Vec<otlp::DecodedPoint>>,
     asked: usize,
+    /// What it says to bodies of own instruments, unless it takes them.
+    of_instruments: Option<Said>,
+}
+
+/// What the points of a body are of, in the order in which bodies of a cycle are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum BodyKind {
+    Requests,
+    Instruments,
+    Gauges,
+}
+
+fn kind_of(body: &[otlp::DecodedPoint]) -> BodyKind {
+    let mut kinds = body.iter().map(|point| match (point.metric.as_str(), &point.value) {
+        (_, DecodedValue::Gauge(_)) => BodyKind::Gauges,
+        ("loaddensity.checks" | "loaddensity.first_byte" | "loaddensity.iterations", _) => BodyKind::Instruments,
+        _ => BodyKind::Requests,
+    });
+    let first = kinds.next().expect("a point");
+    assert!(kinds.all(|kind| kind == first), "a body of two kinds");
+    first
 }
 
 impl Taken {
@@ -48,6 +88,9 @@ impl Taken {
             _ if body.len() > LIMIT => return Some(Said::TooLarge),
             4 | 9 => return Some(Said::Away { at_least: Duration::ZERO, may_have_arrived: false }),
             6 => return None,
+            _ if self.of_instruments.is_some() && kind_of(&points) == BodyKind::Instruments => {
+                return self.of_instruments;
+            }
             _ => self.bodies.push(points),
         }
         Some(Said::Stored)
@@ -56,7 +99,7 @@ impl Taken {
     /// The requests of each series, as the counter shows them.
     fn requests(&self, is_delta: bool) -> BTreeMap<String, i64> {
         let mut sums = BTreeMap::new();
-        for point in self.bodies.iter().flatten() {
+        for point in self.bodies.iter().flatten().filter(|point| point.metric == "loaddensity.requests") {
             if let DecodedValue::Sum(requests) = point.value {
                 let sum = sums.entry(format!("{:?}", point.attributes)).or_default();
                 *sum = if is_delta { *sum + requests } else { requests };
@@ -67,12 +110,22 @@ impl Taken {
 }
 
 /// Drives the machine for three intervals, and then stops it.
-fn drive<S: ExportSource>(mut source: S, is_delta: bool, registry: Registry<'_>) -> (Taken, DropReason) {
+fn drive<S: ExportSource>(source: S, is_delta: bool, registry: Registry<'_>) -> (Taken, DropReason) {
+    drive_with(source, is_delta, || record(registry), Taken::default())
+}
+
+/// The same with a receiver like this, where so much is recorded in each interval.
+fn drive_with<S: ExportSource>(
+    mut source: S,
+    is_delta: bool,
+    record: impl Fn(),
+    mut taken: Taken,
+) -> (Taken, DropReason) {
     let (interval, timeout) = (Duration::from_secs(5), Duration::from_secs(1));
     let limits = ExportLimits::new(interval, timeout, 16 << 10).delta(is_delta);
     let mut tick = Tick::from_nanos(0);
     let (mut exports, mut buffer) = (ExportMachine::new(limits, 3, now(tick)), vec![]);
-    let (mut taken, mut body, mut recorded) = (Taken::default(), vec![], 0);
+    let (mut body, mut recorded) = (vec![], 0);
     loop {
         let input = match exports.poll(now(tick), &mut source, &mut buffer) {
             ExportAction::Resolve { id } => BodyInput::Resolved { id, addresses: &[([192, 0, 2, 1], 4318).into()] },
@@ -95,7 +148,7 @@ fn drive<S: ExportSource>(mut source: S, is_delta: bool, registry: Registry<'_>)
             ExportAction::Wait { until } => {
                 tick = until;
                 if tick.as_nanos() / interval.as_nanos() as u64 > recorded && recorded < 3 {
-                    record(registry);
+                    record();
                     recorded += 1;
                 }
                 if recorded < 3 {
@@ -170,4 +223,73 @@ fn deltas_add_up_to_all_that_was_recorded() {
         let end = ends.insert(format!("{:?}", point.attributes), point.time);
         assert_eq!(point.start, end.unwrap_or(START), "{point:?}");
     }
+}
+
+/// A cumulative exporter of requests and of own instruments, whose bodies are answered so. Returns what was taken, and the
+/// accounts of requests and of observations.
+fn with_instruments(storage: &Observed, said: Option<Said>) -> (Taken, [Account; 2]) {
+    let (registry, resource) = (storage.registry(), Resource::new("checkout"));
+    registry.gauge("users").expect("room for a gauge").set(7.0);
+    let accounts = registry.pump().expect("the only pump").accounts();
+    accounts.open(Exporter::OpenTelemetry);
+    // Until there are ledgers of observations: one that nobody else writes to.
+    let observations = accounts.open_after(Exporter::Statsd, 0);
+    let source = Cumulative::new(accounts, &resource, Timestamp::from_unix_nanos(START)).with_instruments(observations);
+    let (taken, cause) =
+        drive_with(source, false, || observe(registry), Taken { of_instruments: said, ..Taken::default() });
+    // The gauges, which come last, are taken.
+    assert_eq!(cause, DropReason::Deadline);
+    (taken, [Exporter::OpenTelemetry, Exporter::Statsd].map(|exporter| registry.account(exporter)))
+}
+
+#[test]
+fn own_instruments_come_between_requests_and_gauges_in_bodies_of_their_own() {
+    static STORAGE: Observed = Storage::new();
+    let (taken, [requests, observations]) = with_instruments(&STORAGE, None);
+    check(&taken, false, STORAGE.registry());
+    assert_eq!((observations.sent, observations.dropped.total()), (STORAGE.registry().observations(), 0));
+    assert_eq!(requests.sent, STORAGE.registry().requests());
+    let mut steps: Vec<_> = taken.bodies.iter().map(|body| kind_of(body)).collect();
+    steps.dedup();
+    // Before anything was recorded there is a cycle of gauges alone.
+    let cycle = [BodyKind::Requests, BodyKind::Instruments, BodyKind::Gauges];
+    let whole: Vec<_> = steps.iter().copied().skip_while(|kind| *kind == BodyKind::Gauges).collect();
+    assert!(whole.len() >= 3 * cycle.len() && whole.chunks(3).all(|kinds| kinds == cycle), "{steps:?}");
+    // The last value of each point is what was counted.
+    let mut last = BTreeMap::new();
+    for point in taken.bodies.iter().filter(|body| kind_of(body) == BodyKind::Instruments).flatten() {
+        let value = match point.value {
+            DecodedValue::Sum(sum) => sum as u64,
+            DecodedValue::Histogram { count, .. } => count,
+            ref other => panic!("{other:?}"),
+        };
+        last.insert((point.metric.clone(), format!("{:?}", point.attributes)), value);
+    }
+    let sum = |metric: &str| last.iter().filter(|((name, _), _)| name == metric).map(|(_, value)| value).sum::<u64>();
+    assert_eq!(sum("loaddensity.checks"), 3 * 3 * 40);
+    assert_eq!(sum("loaddensity.first_byte"), 3 * (0..40).sum::<u64>());
+    assert_eq!(sum("loaddensity.iterations"), 3 * 5);
+}
+
+#[test]
+fn a_receiver_that_refuses_own_instruments_refuses_no_request() {
+    static STORAGE: Observed = Storage::new();
+    let (taken, [requests, observations]) = with_instruments(&STORAGE, Some(Said::Refused));
+    check(&taken, false, STORAGE.registry());
+    assert_eq!((requests.sent, requests.dropped.total()), (STORAGE.registry().requests(), 0));
+    let all = STORAGE.registry().observations();
+    assert_eq!((observations.sent, observations.dropped.get(DropReason::Refused)), (0, all));
+    assert_eq!(observations.dropped.total(), all);
+}
+
+#[test]
+fn a_point_that_is_rejected_of_own_instruments_costs_no_request() {
+    static STORAGE: Observed = Storage::new();
+    let (taken, [requests, observations]) = with_instruments(&STORAGE, Some(Said::Partial { dropped: 1 }));
+    check(&taken, false, STORAGE.registry());
+    assert_eq!((requests.sent, requests.dropped.total()), (STORAGE.registry().requests(), 0));
+    let all = STORAGE.registry().observations();
+    let rejected = observations.dropped.get(DropReason::Rejected);
+    assert!(rejected >= 3 * 39, "the heaviest point of one body at least: {rejected}");
+    assert!(rejected < all && observations.sent + rejected == all, "{observations:?}");
 }

@@ -12,7 +12,7 @@ mod exports;
 pub mod influxdb;
 pub mod pages;
 
-pub use exports::{ExportDialect, exports, exports_as};
+pub use exports::{ExportDialect, exponential, exports, exports_as};
 pub use pages::{PAGE_LINES_PER_EXPORTER, PAGE_LINES_PER_SERIES};
 
 /// Judges a whole page of Prometheus' text format; `exporters` are those that were ever started on the registry.

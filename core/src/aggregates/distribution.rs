@@ -116,6 +116,11 @@ impl Distribution {
         self.counts.iter().copied().enumerate()
     }
 
+    /// What each bucket counted, that of zero first.
+    pub(crate) const fn words(&self) -> &[u64] {
+        &self.counts
+    }
+
     /// Adds what `other` counted, if both are of the same quantity. Returns whether they are.
     pub fn merge(&mut self, other: &Self) -> bool {
         if self.quantity != other.quantity {

@@ -3,6 +3,7 @@
 use crate::aggregates::observed::{CounterTotal, HistogramTotal};
 use crate::counts::bounds::Quantity;
 use crate::metrics::InstrumentKind;
+use crate::metrics::produced_names::Named;
 use crate::metrics::unit::ShownUnit;
 use crate::registry::Registry;
 use crate::registry::instruments::declaration::{Declared, Reach};
@@ -102,6 +103,11 @@ impl<'a> OwnInstrument<'a> {
     #[must_use]
     pub fn observations(&self, series: Series) -> u64 {
         self.place(series).map_or(0, |at| self.registry.observations_at(self.kind(), at))
+    }
+
+    /// What formats make names of.
+    pub(crate) fn named(&self) -> Named<'_> {
+        self.declared.named()
     }
 
     /// Whether its values are times or numbers.

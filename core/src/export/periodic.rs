@@ -43,7 +43,7 @@ use core::time::Duration;
 use super::{Attempts, BodyInput, BodySize, CallOutcome, Connection, ConnectionStep, Now, Tick};
 use crate::registry::drop_reason::DropReason;
 use crate::request::sample::Timestamp;
-use account::ExportAccount;
+use account::ExportAccounts;
 use buffer_growth::BufferGrowth;
 use cycle::{Cycle, ExportInFlight};
 use next_body::NextBody;
@@ -64,7 +64,7 @@ pub struct ExportMachine<C> {
     size: BodySize,
     growth: BufferGrowth,
     timing: Timing,
-    account: ExportAccount,
+    accounts: ExportAccounts,
     attempts: Attempts,
     /// How the last call has ended, until the next poll.
     outcome: Option<CallOutcome>,
@@ -98,7 +98,7 @@ impl<C: Copy> ExportMachine<C> {
             size: BodySize::new(limits.max_request_bytes),
             growth: BufferGrowth::default(),
             timing: Timing::new(&limits, seed, now),
-            account: ExportAccount::new(limits.is_delta),
+            accounts: ExportAccounts::new(limits.is_delta),
             attempts: Attempts::NONE,
             outcome: None,
             cycle: None,
@@ -177,6 +177,7 @@ impl<C: Copy> ExportMachine<C> {
                 NextBody::Written => self.in_flight?.part.is_last,
                 NextBody::Nothing => return None,
                 NextBody::NeedsBuffer(bytes) => return Some(ExportAction::GrowBuffer(bytes)),
+                NextBody::Later(until) => return Some(ExportAction::Wait { until }),
             },
         };
         self.connection.begin(self.timing.call_deadline(now, !(self.is_final && is_last)));
@@ -202,6 +203,7 @@ impl<C: Copy> ExportMachine<C> {
                 match if self.is_again { NextBody::Written } else { self.write_next(now, source, out) } {
                     NextBody::Written => self.send(),
                     NextBody::NeedsBuffer(bytes) => Some(ExportAction::GrowBuffer(bytes)),
+                    NextBody::Later(until) => Some(ExportAction::Wait { until }),
                     NextBody::Nothing => {
                         self.connection.withdraw();
                         None

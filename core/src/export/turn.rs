@@ -7,6 +7,9 @@ use core::time::Duration;
 const RECORDERS: usize = 8;
 /// Series that are read in a turn, if there is one recorder.
 const SERIES: usize = 512;
+/// Series of own instruments that are passed over in a turn because they show nothing, if there is one recorder: of each a word
+/// is read.
+const SILENT: usize = 16 * SERIES;
 /// The time between two turns of an interval's reading. It is waited for: some runtimes look at timers and sockets rarely
 /// as long as tasks merely give way.
 pub const BETWEEN_TURNS: Duration = Duration::from_micros(100);
@@ -25,6 +28,11 @@ pub const fn in_a_turn(alone: usize, recorders: usize) -> usize {
 #[must_use]
 pub const fn series_in_a_turn(recorders: usize) -> usize {
     in_a_turn(SERIES, recorders)
+}
+
+/// Most series of own instruments that are passed over in a turn.
+pub(crate) const fn silent_in_a_turn(recorders: usize) -> usize {
+    in_a_turn(SILENT, recorders)
 }
 
 /// Most bytes of a body that is written in a turn, where up to `limit` are sent.

@@ -10,18 +10,21 @@
 
 mod answer;
 mod cell_point;
+mod envelope;
 mod export;
 mod field;
 mod interval;
 mod layout;
+mod metric_head;
 mod options;
+mod own_export;
 mod resource;
 mod row_point;
 mod throttle;
 
 use crate::aggregates::row::{Half, MAX_WORDS, RowShape};
 use crate::aggregates::rows::FrozenRows;
-use crate::counts::bounds::Bounds;
+use crate::counts::bounds::{Bounds, Quantity};
 use crate::counts::lane_sums::LaneSums;
 use crate::labels::otlp as labels;
 use crate::labels::otlp::OtlpAttributes;
@@ -32,15 +35,18 @@ use crate::request::series::Series;
 use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::Full;
 use cell_point::{CellPoint, CellPointWriter, MAX_POINT, SPILL};
+use envelope::{Frame, LEVELS, surround};
 use export::PointRow;
 use layout::Layout;
+use metric_head::{MetricHead, data_field};
 use resource::{NAMED_BYTES, USUAL_BYTES};
-use row_point::{MAX_ROW_POINT, RowPoint, RowPointWriter};
+use row_point::{MAX_ROW_POINT, PointAttributes, PointScale, RowPoint, RowPointWriter};
 
 pub use answer::{Framed, Malformed, PartialSuccess, Response, grpc_message};
 pub use export::{Export, Part, Sources};
 pub use interval::DeltaInterval;
 pub use options::{ExportOptions, HistogramAggregation};
+pub use own_export::{OwnExport, OwnPart};
 pub use resource::{RESOURCE_BYTES, Resource, ResourceError, SERVICE_NAME_BYTES};
 pub use throttle::{Pushback, retry_delay, status_message};
 
@@ -65,7 +71,6 @@ const CUMULATIVE: u64 = 2;
 /// The most bytes around the points, without the resource's attributes and [`OtlpMetric::Duration`].
 const SURROUNDINGS: usize = {
     const METRICS: usize = OtlpMetric::Requests.frame() + OtlpMetric::Latency.frame() + OtlpMetric::Size.frame();
-    const LEVELS: usize = GRPC_PREFIX + 4 * 6 + 2 + 2 + SCOPE.len();
     SPILL + METRICS + LEVELS
 };
 const _: () = assert!(MIN_REQUEST >= SURROUNDINGS + NAMED_BYTES + 2 * VARINT_FIELD + MAX_POINT);
@@ -108,11 +113,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes as many points as fit into the end of `out`; `None` where none is left, [`Full`] where not even one fits.
-    fn write(
-        mut self,
-        out: &mut [u8],
-        frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>,
-    ) -> Result<Option<Part>, Full> {
+    fn write(mut self, out: &mut [u8], frame: Frame) -> Result<Option<Part>, Full> {
         // The buffer's front is kept free for what surrounds the points, so that it always fits.
         let (reserve, before) = (self.surroundings(), self.at.requests);
         if out.len() < reserve {
@@ -131,7 +132,7 @@ impl<'a> Writer<'a> {
         if self.written == 0 {
             return if self.at.is_complete() { Ok(None) } else { Err(Full) };
         }
-        self.surround(&mut back, frame);
+        surround(self.resource, &mut back, frame);
         let (bytes, points) = (back.into_written().len(), self.written);
         Ok(Some(Part { bytes, points, requests: self.at.requests - before, next: self.at }))
     }
@@ -141,14 +142,14 @@ impl<'a> Writer<'a> {
         if metric == OtlpMetric::Duration && !self.has_duration() {
             return true;
         }
-        let close = back.mark();
-        metric.open(self.temporality(), back);
+        let (head, close) = (metric.head(), back.mark());
+        head.open(self.temporality(), back);
         let first = back.mark();
         let is_done = self.points(metric, back);
         if back.mark() == first {
             back.rewind(close);
         } else {
-            metric.close(self.data_field(metric), back, close);
+            head.close(data_field(head.kind, self.is_exponential()), back, close);
         }
         is_done
     }
@@ -266,9 +267,14 @@ impl<'a> Writer<'a> {
                         return Err(Full);
                     }
                     let exemplars = rows.exemplars && matches!(metric, OtlpMetric::Latency | OtlpMetric::Duration);
-                    let exemplars = exemplars.then_some((self.registry, series));
-                    let point = RowPoint { outcome, kind, attributes: entry.labels::<OtlpAttributes>(), exemplars };
-                    rows.writer.put(metric, &rows.bounds, half, point, back)?;
+                    let exemplars = exemplars.then_some((self.registry, series, outcome));
+                    let labels = entry.labels::<OtlpAttributes>();
+                    let attributes = match metric {
+                        OtlpMetric::Duration => PointAttributes::Conventional(labels, outcome),
+                        _ => PointAttributes::Outcome(labels, outcome),
+                    };
+                    let point = RowPoint { kind, attributes, exemplars };
+                    rows.writer.put(metric.scale(&rows.bounds), half, point, back)?;
                     self.written += 1;
                     self.at.requests += if metric == OtlpMetric::Requests { count } else { 0 };
                 }
@@ -285,47 +291,14 @@ impl<'a> Writer<'a> {
         }
     }
 
-    const fn data_field(&self, metric: OtlpMetric) -> u8 {
-        match (metric, &self.rows) {
-            (OtlpMetric::Requests, _) => field::METRIC_SUM,
-            (_, Some(RowSource { writer: RowPointWriter { is_exponential: true, .. }, .. })) => {
-                field::METRIC_EXPONENTIAL_HISTOGRAM
-            }
-            _ => field::METRIC_HISTOGRAM,
-        }
+    fn is_exponential(&self) -> bool {
+        self.rows.as_ref().is_some_and(|rows| rows.writer.is_exponential)
     }
 
-    /// The most bytes that [`Self::surround`] and the metrics' frames write.
+    /// The most bytes that [`surround`] and the metrics' frames write.
     fn surroundings(&self) -> usize {
         let further = if self.has_duration() { const { OtlpMetric::Duration.frame() } } else { 0 };
         SURROUNDINGS + further + self.resource.as_bytes().len()
-    }
-
-    /// Puts scope, resource and frame before the metrics. Never fails: the room was kept.
-    fn surround(&self, back: &mut ReverseWriter<'_>, frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>) {
-        back.release_reserve();
-        let fits = self.try_surround(back).and_then(|()| frame(back));
-        debug_assert_eq!(fits, Ok(()));
-    }
-
-    fn try_surround(&self, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-        let whole = back.end_mark();
-        let scope = back.mark();
-        labels::put_string(back, field::SCOPE_NAME, SCOPE)?;
-        back.length_since(scope, field::SCOPE)?;
-        back.length_since(whole, field::SCOPE_METRICS)?;
-        let resource = back.mark();
-        back.put(self.resource.as_bytes())?;
-        back.length_since(resource, field::RESOURCE)?;
-        back.length_since(whole, field::RESOURCE_METRICS)
-    }
-
-    /// Puts gRPC's prefix before the message.
-    fn frame(back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-        let length = back.since(back.end_mark()) as u32;
-        back.put(&length.to_be_bytes())?;
-        // Not compressed.
-        back.put(&[0])
     }
 }
 
@@ -351,7 +324,7 @@ impl<'a> RowSource<'a> {
         interval: Option<FrozenRows<'a>>,
     ) -> Self {
         let bounds = registry.bounds();
-        let is_exponential = options.histograms == HistogramAggregation::Exponential && registry.has_exponentials();
+        let is_exponential = RowPointWriter::is_exponential(options, registry);
         let shape = if is_exponential { RowShape::exponential() } else { RowShape::explicit(&bounds) };
         Self {
             // The extremes of an interval are not known.
@@ -431,36 +404,22 @@ impl OtlpMetric {
         }
     }
 
-    /// Most bytes that [`Self::close`] writes: tag and length of each text, of up to five bytes of the points and the whole.
+    const fn head(self) -> MetricHead<'static> {
+        let Instrument { kind, otlp, description, otlp_unit, .. } = *self.instrument();
+        MetricHead { name: [otlp, "", "", ""], description, unit: otlp_unit, kind }
+    }
+
     const fn frame(self) -> usize {
-        let Instrument { otlp, description, otlp_unit, .. } = self.instrument();
-        otlp.len() + description.len() + otlp_unit.len() + 3 * 2 + 2 * 6
+        self.head().frame()
     }
 
-    /// Writes what comes after the points. Where it does not fit, no point will either.
-    fn open(self, temporality: u64, back: &mut ReverseWriter<'_>) {
-        let mark = back.mark();
-        let monotonic = if self == Self::Requests { back.varint_field(field::IS_MONOTONIC, 1) } else { Ok(()) };
-        let fits = monotonic.and_then(|()| back.varint_field(field::AGGREGATION_TEMPORALITY, temporality));
-        if fits.is_err() {
-            back.rewind(mark);
+    /// What its histogram's numbers mean; `None` for the counter.
+    fn scale(self, bounds: &Bounds) -> Option<PointScale<'_>> {
+        match self {
+            Self::Requests => None,
+            Self::Latency => Some(PointScale::new(Quantity::Latency, bounds.latency_ns())),
+            Self::Size => Some(PointScale::new(Quantity::Size, bounds.size())),
+            Self::Duration => Some(PointScale::in_seconds(bounds.latency_ns())),
         }
-    }
-
-    /// Writes what comes before the points, into the room that was kept.
-    fn close(self, data: u8, back: &mut ReverseWriter<'_>, end: usize) {
-        let kept = back.release_reserve();
-        let fits = self.try_close(data, back, end);
-        debug_assert_eq!(fits, Ok(()));
-        back.restore_reserve(kept);
-    }
-
-    fn try_close(self, data: u8, back: &mut ReverseWriter<'_>, end: usize) -> Result<(), Full> {
-        back.length_since(end, data)?;
-        let Instrument { otlp, description, otlp_unit, .. } = self.instrument();
-        labels::put_string(back, field::METRIC_UNIT, otlp_unit)?;
-        labels::put_string(back, field::METRIC_DESCRIPTION, description)?;
-        labels::put_string(back, field::METRIC_NAME, otlp)?;
-        back.length_since(end, field::METRICS)
     }
 }

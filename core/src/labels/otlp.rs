@@ -133,6 +133,17 @@ impl Attributes<'_> {
     #[inline(always)]
     pub(crate) fn put_as<const NUMBER: u8>(self, outcome: Outcome, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         front.put(&OutcomesAs::<NUMBER>::OUTCOMES[outcome.index()])?;
+        self.put_of_series::<NUMBER>(front)
+    }
+
+    /// Bytes that [`Self::put_of_series`] writes.
+    pub(crate) const fn len_of_series(self) -> usize {
+        self.length
+    }
+
+    /// Writes the attributes of the series alone as fields `NUMBER`.
+    #[inline(always)]
+    pub(crate) fn put_of_series<const NUMBER: u8>(self, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         self.copy(front)?;
         let text = front.take(self.length)?;
         let mut rest = text;

@@ -27,9 +27,14 @@ pub(crate) struct Named<'n> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProducedName<'n>([&'n str; 3]);
 
-impl ProducedName<'_> {
+impl<'n> ProducedName<'n> {
     fn bytes(&self) -> impl Iterator<Item = u8> {
         self.0.iter().flat_map(|part| part.bytes())
+    }
+
+    /// What it is put together from, in this order.
+    pub(crate) const fn parts(&self) -> [&'n str; 3] {
+        self.0
     }
 
     pub(crate) fn is(&self, other: &str) -> bool {

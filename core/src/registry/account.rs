@@ -4,9 +4,13 @@ use super::drop_reason::Dropped;
 use super::exporter::Exporter;
 
 /// What an account counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AccountKind {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccountKind {
+    /// Requests.
+    #[default]
     Requests,
+    /// Calls that raised a counter of the engine's own or gave a histogram a value.
     Observations,
 }
 

@@ -209,7 +209,8 @@ fn explicit(side: &SampleSubset<'_>) -> (DecodedValue, DecodedValue) {
 
 /// The histogram at scale 3, by the formula of OTLP's data model ("All Scales"); what lies above the scale, from index
 /// `above` on, is in that one bucket.
-fn exponential(values: &[u64], unit: f64, zero_threshold: f64, above: i32) -> DecodedValue {
+#[must_use]
+pub fn exponential(values: &[u64], unit: f64, zero_threshold: f64, above: i32) -> DecodedValue {
     let sum = values.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value));
     let mut buckets = std::collections::BTreeMap::new();
     let mut zero_count = 0;

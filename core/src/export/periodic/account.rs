@@ -1,15 +1,76 @@
-//! What becomes of the requests of a body: the account of a periodic exporter.
+//! What becomes of the requests or the observations of a body: the accounts of a periodic exporter.
 
-use super::CyclePart;
+use super::{CyclePart, ExportSource};
+use crate::registry::account::AccountKind;
 use crate::registry::drop_reason::{DropReason, Dropped};
 use crate::registry::ledger::Ledger;
 
-/// The counts from which an exporter's account follows.
+/// The accounts of requests and of observations. Of each body one of them is told.
+#[derive(Clone, Debug)]
+pub(super) struct ExportAccounts {
+    requests: ExportAccount,
+    observations: ExportAccount,
+}
+
+impl ExportAccounts {
+    pub(super) fn new(is_delta: bool) -> Self {
+        Self { requests: ExportAccount::new(is_delta), observations: ExportAccount::new(is_delta) }
+    }
+
+    /// A cycle begins.
+    pub(super) fn begin(&mut self) {
+        self.requests.begin();
+        self.observations.begin();
+    }
+
+    /// A part was accepted, but for so many of its requests or observations.
+    pub(super) fn accepted<S: ExportSource>(&mut self, part: &CyclePart<S::Cursor>, rejected: u64, source: &S) {
+        if let (account, Some(ledger)) = self.of(part.kind, source) {
+            account.accepted(part, rejected, ledger);
+        }
+    }
+
+    /// A part will not be sent again.
+    pub(super) fn lost<S: ExportSource>(&mut self, cause: DropReason, part: &CyclePart<S::Cursor>, source: &S) {
+        if let (account, Some(ledger)) = self.of(part.kind, source) {
+            account.lost(cause, part, ledger);
+        }
+    }
+
+    /// A part may have arrived. It is not settled yet.
+    pub(super) fn may_have_arrived<C>(&mut self, part: &CyclePart<C>) {
+        match part.kind {
+            AccountKind::Requests => self.requests.may_have_arrived(part),
+            AccountKind::Observations => self.observations.may_have_arrived(part),
+        }
+    }
+
+    /// Nothing is sent any more: of what is held, drops what has a cause of its own.
+    pub(super) fn finish<S: ExportSource>(&self, source: &S) {
+        self.requests.finish(source.held(), source.ledger());
+        if let Some(ledger) = source.observation_ledger() {
+            self.observations.finish(source.observations_held(), ledger);
+        }
+    }
+
+    fn of<'s, S: ExportSource>(
+        &mut self,
+        kind: AccountKind,
+        source: &'s S,
+    ) -> (&mut ExportAccount, Option<&'s Ledger>) {
+        match kind {
+            AccountKind::Requests => (&mut self.requests, Some(source.ledger())),
+            AccountKind::Observations => (&mut self.observations, source.observation_ledger()),
+        }
+    }
+}
+
+/// The counts from which an exporter's account follows, of requests or of observations.
 ///
 /// Delta: each part is sent or dropped for itself. Cumulative: a part that was not taken is held, since the next export
 /// holds it again; `sent` is the largest sum of requests in the accepted parts of one cycle.
 #[derive(Clone, Debug)]
-pub(super) struct ExportAccount {
+struct ExportAccount {
     is_delta: bool,
     /// Cumulative: requests in the accepted parts of the cycle.
     accepted: u64,
@@ -24,19 +85,19 @@ pub(super) struct ExportAccount {
 }
 
 impl ExportAccount {
-    pub(super) fn new(is_delta: bool) -> Self {
+    fn new(is_delta: bool) -> Self {
         Self { is_delta, accepted: 0, most: 0, possible: 0, left_out: Dropped::default(), doubtful: 0 }
     }
 
     /// A cycle begins.
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         (self.accepted, self.left_out, self.doubtful) = (0, Dropped::default(), 0);
     }
 
     /// A part was accepted, but for so many of its requests.
-    pub(super) fn accepted<C>(&mut self, part: &CyclePart<C>, rejected: u64, ledger: &Ledger) {
-        let rejected = rejected.min(part.requests);
-        let taken = part.requests - rejected;
+    fn accepted<C>(&mut self, part: &CyclePart<C>, rejected: u64, ledger: &Ledger) {
+        let rejected = rejected.min(part.recorded);
+        let taken = part.recorded - rejected;
         if self.is_delta {
             ledger.add_sent(taken);
             self.drop_for(DropReason::Rejected, rejected, ledger);
@@ -50,26 +111,26 @@ impl ExportAccount {
     }
 
     /// A part will not be sent again.
-    pub(super) fn lost<C>(&mut self, cause: DropReason, part: &CyclePart<C>, ledger: &Ledger) {
+    fn lost<C>(&mut self, cause: DropReason, part: &CyclePart<C>, ledger: &Ledger) {
         if self.is_delta {
-            self.drop_for(cause, part.requests, ledger);
+            self.drop_for(cause, part.recorded, ledger);
         } else {
-            self.left_out.add(cause, part.requests);
+            self.left_out.add(cause, part.recorded);
             self.may_have(0);
         }
     }
 
     /// A part may have arrived. It is not settled yet.
-    pub(super) fn may_have_arrived<C>(&mut self, part: &CyclePart<C>) {
+    fn may_have_arrived<C>(&mut self, part: &CyclePart<C>) {
         if self.is_delta {
-            self.doubtful = self.doubtful.max(part.requests);
+            self.doubtful = self.doubtful.max(part.recorded);
         } else {
-            self.may_have(part.requests);
+            self.may_have(part.recorded);
         }
     }
 
     /// Nothing is sent any more: of the requests that are `held`, drops those that have a cause of their own.
-    pub(super) fn finish(&self, mut held: u64, ledger: &Ledger) {
+    fn finish(&self, mut held: u64, ledger: &Ledger) {
         let unconfirmed = if self.is_delta { self.doubtful } else { self.possible.saturating_sub(self.most) };
         let own = self.left_out.iter().filter(|(cause, _)| *cause != DropReason::Unconfirmed);
         for (cause, requests) in [(DropReason::Unconfirmed, unconfirmed)].into_iter().chain(own) {
@@ -101,8 +162,9 @@ mod tests {
     use crate::registry::exporter::Exporter;
     use crate::registry::storage::Storage;
 
-    const fn part(requests: u64) -> CyclePart<()> {
-        CyclePart { start: 0, end: 0, points: 1, requests, next: (), is_last: false }
+    const fn part(recorded: u64) -> CyclePart<()> {
+        let kind = AccountKind::Requests;
+        CyclePart { start: 0, end: 0, points: 1, kind, recorded, next: (), is_last: false }
     }
 
     /// What is dropped as `unconfirmed` and as `refused`.

@@ -46,9 +46,9 @@ impl<C: Copy> ExportMachine<C> {
         self.pause(now, asked);
     }
 
-    /// The end: requests that have a cause of their own are dropped for it.
+    /// The end: what has a cause of its own is dropped for it.
     pub(super) fn finish<S: ExportSource<Cursor = C>>(&mut self, source: &S) {
-        self.account.finish(source.held(), source.ledger());
+        self.accounts.finish(source);
         self.is_done = true;
     }
 
@@ -61,8 +61,8 @@ impl<C: Copy> ExportMachine<C> {
     ) {
         // The receiver does not say which points it rejects. The heaviest are taken, so that no more counts as sent than was.
         let from = self.cycle.filter(|_| rejected != 0).map(|cycle| cycle.cursor);
-        let requests = from.map_or(0, |from| source.weights(from, flight.part.next).heaviest(rejected));
-        self.account.accepted(&flight.part, requests, source.ledger());
+        let heaviest = from.map_or(0, |from| source.weights(from, flight.part.next).heaviest(rejected));
+        self.accounts.accepted(&flight.part, heaviest, source);
         self.advance(&flight.part, source);
         self.size.accepted(now);
         self.timing.went_well();
@@ -83,7 +83,7 @@ impl<C: Copy> ExportMachine<C> {
     ) {
         self.attempt_failed(now);
         self.drop_cause = cause;
-        self.account.lost(cause, &flight.part, source.ledger());
+        self.accounts.lost(cause, &flight.part, source);
         self.advance(&flight.part, source);
     }
 
@@ -117,7 +117,7 @@ impl<C: Copy> ExportMachine<C> {
     /// The same bytes are not sent again. Of values that move a new body is made; frozen ones may have arrived.
     fn give_up<S: ExportSource<Cursor = C>>(&mut self, flight: &ExportInFlight<C>, source: &mut S) {
         if self.limits.is_delta {
-            self.account.lost(DropReason::Unconfirmed, &flight.part, source.ledger());
+            self.accounts.lost(DropReason::Unconfirmed, &flight.part, source);
             self.advance(&flight.part, source);
         } else if let Some(cycle) = &mut self.cycle {
             cycle.silences = 0;
@@ -135,7 +135,7 @@ impl<C: Copy> ExportMachine<C> {
     fn note_arrival(&mut self, flight: &ExportInFlight<C>, may_have_arrived: bool) {
         if may_have_arrived && let Some(cycle) = &mut self.cycle {
             cycle.may_have_arrived();
-            self.account.may_have_arrived(&flight.part);
+            self.accounts.may_have_arrived(&flight.part);
         }
     }
 

@@ -1,8 +1,8 @@
 //! The source of a cumulative exporter: in each cycle all that a registry has counted.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
-use crate::export::turn::body_in_a_turn;
-use crate::formats::otlp::{Export, ExportOptions, Resource, Sources};
+use crate::export::turn::{body_in_a_turn, silent_in_a_turn};
+use crate::formats::otlp::{Export, ExportOptions, OwnExport, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::accounts::Accounts;
 use crate::registry::exporter::Exporter;
@@ -18,13 +18,15 @@ pub struct Cumulative<'a> {
     /// From when on all is counted.
     start: Timestamp,
     is_framed: bool,
+    /// Of observations, where own instruments are sent.
+    observations: Option<&'a Ledger>,
 }
 
 impl<'a> Cumulative<'a> {
     /// What the registry of `accounts` has counted since `start`, exported by `resource`.
     #[must_use]
     pub fn new(accounts: Accounts<'a>, resource: &'a Resource, start: Timestamp) -> Self {
-        Self { accounts, resource, options: ExportOptions::default(), start, is_framed: false }
+        Self { accounts, resource, options: ExportOptions::default(), start, is_framed: false, observations: None }
     }
 
     /// The same with points that look like this.
@@ -39,8 +41,17 @@ impl<'a> Cumulative<'a> {
         Self { is_framed, ..self }
     }
 
+    /// The same with the engine's own instruments, in bodies of their own after those of requests. Their observations are
+    /// accounted in this ledger.
+    #[must_use]
+    pub const fn with_instruments(self, ledger: &'a Ledger) -> Self {
+        Self { observations: Some(ledger), ..self }
+    }
+
     fn sources(&self) -> Sources<'a> {
-        Sources::new(self.accounts.registry(), self.resource).with_options(self.options)
+        let registry = self.accounts.registry();
+        let turn = silent_in_a_turn(registry.recorders_read());
+        Sources::new(registry, self.resource).with_options(self.options).with_turn(turn)
     }
 }
 
@@ -48,11 +59,17 @@ impl ExportSource for Cumulative<'_> {
     type Cursor = ExportCursor;
 
     fn begin(&mut self, now: Timestamp) -> ExportCursor {
-        ExportCursor::new(Export::new(self.accounts.registry(), self.start, now), self.accounts.registry(), now)
+        let registry = self.accounts.registry();
+        let place = ExportCursor::new(Export::new(registry, self.start, now), registry, now);
+        match self.observations {
+            Some(_) => place.with_instruments(OwnExport::new(registry, self.start, now)),
+            None => place,
+        }
     }
 
     fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
-        ExportCursor { points: place.points.at(now), gauges: place.gauges.at(now) }
+        let ExportCursor { points, own, gauges } = place;
+        ExportCursor { points: points.at(now), own: own.map(|own| own.at(now)), gauges: gauges.at(now) }
     }
 
     fn body_limit(&self, limit: usize) -> usize {
@@ -64,7 +81,7 @@ impl ExportSource for Cumulative<'_> {
     }
 
     fn weights(&self, from: ExportCursor, to: ExportCursor) -> Weights {
-        from.points.weights_until(to.points, self.sources())
+        from.weights_until(to, self.sources())
     }
 
     // The next cycle sends everything again.
@@ -76,6 +93,19 @@ impl ExportSource for Cumulative<'_> {
 
     fn held(&self) -> u64 {
         self.accounts.registry().account(Exporter::OpenTelemetry).held
+    }
+
+    fn observation_ledger(&self) -> Option<&Ledger> {
+        self.observations
+    }
+
+    fn observations_held(&self) -> u64 {
+        self.observations.map_or(0, |ledger| {
+            // Before what was recorded: see `Ledger`.
+            let (sent, dropped) = ledger.outcome();
+            let (recorded, _) = ledger.since_start(self.accounts.registry().observations(), 0);
+            recorded.saturating_sub(sent + dropped.total())
+        })
     }
 }
 

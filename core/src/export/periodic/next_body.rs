@@ -15,6 +15,8 @@ pub(super) enum NextBody {
     Nothing,
     /// A larger buffer is wanted first.
     NeedsBuffer(usize),
+    /// Other tasks have their turn until then.
+    Later(Tick),
 }
 
 impl<C: Copy> ExportMachine<C> {
@@ -40,6 +42,10 @@ impl<C: Copy> ExportMachine<C> {
                     self.complete(now, source);
                     return NextBody::Nothing;
                 }
+                WriteOutcome::Passed(place) => {
+                    self.cycle = Some(Cycle { cursor: place, ..cycle });
+                    return NextBody::Later(now.tick.after(BETWEEN_TURNS));
+                }
                 WriteOutcome::Body(part) => {
                     let is_short = !part.is_last && out.len() < limit;
                     if let Some(bytes) = is_short.then(|| self.growth.ask(out.len(), 0, limit)).flatten() {
@@ -54,7 +60,7 @@ impl<C: Copy> ExportMachine<C> {
                     {
                         return NextBody::NeedsBuffer(bytes);
                     }
-                    self.account.lost(DropReason::TooLarge, &point, source.ledger());
+                    self.accounts.lost(DropReason::TooLarge, &point, source);
                     self.advance(&point, source);
                 }
             }
@@ -81,7 +87,7 @@ impl<C: Copy> ExportMachine<C> {
                 return Some(now.tick.after(BETWEEN_TURNS));
             }
             self.is_final = self.timing.is_stopping();
-            self.account.begin();
+            self.accounts.begin();
             self.cycle = Some(Cycle::new(source.begin(at)));
         }
         (self.resumes, self.reading) = (false, None);

@@ -1,6 +1,7 @@
 //! Where the points of a periodic exporter come from.
 
 use crate::formats::weights::Weights;
+use crate::registry::account::AccountKind;
 use crate::registry::ledger::Ledger;
 use crate::request::sample::Timestamp;
 
@@ -36,7 +37,7 @@ pub trait ExportSource {
     /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
     fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> WriteOutcome<Self::Cursor>;
 
-    /// How many requests each point of the counter between two places stands for, before that part is settled. Values that
+    /// How many requests, or observations, each point between two places stands for, before that part is settled. Values that
     /// change are those of now.
     fn weights(&self, from: Self::Cursor, to: Self::Cursor) -> Weights;
 
@@ -48,6 +49,16 @@ pub trait ExportSource {
 
     /// Requests that were recorded, and are neither sent nor dropped.
     fn held(&self) -> u64;
+
+    /// The ledger that observations are accounted in; `None` where the source has none.
+    fn observation_ledger(&self) -> Option<&Ledger> {
+        None
+    }
+
+    /// Observations that were recorded, and are neither sent nor dropped.
+    fn observations_held(&self) -> u64 {
+        0
+    }
 }
 
 /// What came of writing a body.
@@ -65,9 +76,11 @@ pub enum WriteOutcome<C> {
     },
     /// No point is left.
     Nothing,
+    /// The turn is over, and no point was found before this place: there may be some after it.
+    Passed(C),
 }
 
-/// A part of a cycle: a body, and the requests that it stands for.
+/// A part of a cycle: a body, and the requests or the observations that it stands for.
 #[derive(Clone, Copy, Debug)]
 pub struct CyclePart<C> {
     /// Where in the buffer the body begins.
@@ -76,8 +89,10 @@ pub struct CyclePart<C> {
     pub end: usize,
     /// Its points.
     pub points: usize,
-    /// Requests of its points of the counter. Other points carry none.
-    pub requests: u64,
+    /// Which of both it has: a body never has points of both.
+    pub kind: AccountKind,
+    /// Requests of its points of the counter, of which other points carry none; or observations of its points.
+    pub recorded: u64,
     /// The place after it.
     pub next: C,
     /// Whether it is known that no point comes after it.

@@ -407,6 +407,17 @@ fn an_interval_is_read_in_turns_and_anew_at_a_stop() {
 }
 
 #[test]
+fn places_without_a_point_are_passed_over_in_turns() {
+    let mut world = World::new(limits(false), 7, Script::new(&[STORED]), (10, 400));
+    world.source.passes = 2;
+    world.source.record(9, 5);
+    assert_eq!(world.run_until(at(100)), None);
+    // After four turns of two places, a name and a connection.
+    assert_eq!(world.sent.iter().map(|sent| sent.at).collect::<Vec<_>>(), [Tick::from_nanos(60_002_400_000)]);
+    assert_eq!((world.sent[0].points.len(), world.source.sent()), (2, 5));
+}
+
+#[test]
 fn at_a_stop_a_cumulative_export_sends_all_that_was_counted_once_more() {
     let mut world = ten_series(halves(false), &[STORED, AWAY, STORED]);
     assert_eq!(world.run_until(Tick::from_nanos(60_100_000_000)), None);

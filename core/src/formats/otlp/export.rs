@@ -1,6 +1,7 @@
 //! How far an export cycle has come: a small value that each call takes and returns. What the cycle is made of is
 //! borrowed for one call at a time.
 
+use super::envelope::{Frame, bare, grpc_prefix};
 use super::{ExportOptions, OtlpMetric, Resource, Writer};
 use crate::aggregates::row::MAX_WORDS;
 use crate::aggregates::rows::FrozenRows;
@@ -9,7 +10,6 @@ use crate::registry::Registry;
 use crate::request::error_kind::{ErrorKind, KINDS};
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
-use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::{Full, TooSmall};
 
 /// One export cycle, and how far it has come.
@@ -68,7 +68,8 @@ pub struct Sources<'a> {
     pub(super) resource: &'a Resource,
     pub(super) options: ExportOptions,
     pub(super) interval: Option<FrozenRows<'a>>,
-    most: usize,
+    pub(super) most: usize,
+    pub(super) silent: usize,
 }
 
 /// One part of a cycle: a request, or its message, at the end of the buffer.
@@ -89,15 +90,27 @@ impl Part {
     /// The part, in the buffer that it was written into.
     #[must_use]
     pub fn of<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
-        buffer.len().checked_sub(self.bytes).and_then(|start| buffer.get(start..)).unwrap_or_default()
+        at_end(self.bytes, buffer)
     }
+}
+
+/// The last so many bytes of a buffer, where a part is.
+pub(super) fn at_end(bytes: usize, buffer: &[u8]) -> &[u8] {
+    buffer.len().checked_sub(bytes).and_then(|start| buffer.get(start..)).unwrap_or_default()
 }
 
 impl<'a> Sources<'a> {
     /// The totals of `registry`, as LoadDensity's contract has them.
     #[must_use]
     pub fn new(registry: Registry<'a>, resource: &'a Resource) -> Self {
-        Self { registry, resource, options: ExportOptions::default(), interval: None, most: usize::MAX }
+        Self {
+            registry,
+            resource,
+            options: ExportOptions::default(),
+            interval: None,
+            most: usize::MAX,
+            silent: usize::MAX,
+        }
     }
 
     /// The same of an interval, with options of its own.
@@ -117,6 +130,13 @@ impl<'a> Sources<'a> {
     #[must_use]
     pub fn with_limit(self, bytes: usize) -> Self {
         Self { most: bytes, ..self }
+    }
+
+    /// Most series of own instruments that a call passes over because they show nothing, at least 1; of a counter as many fewer as
+    /// there are instruments. Many may be silent, and while they are looked at, nothing else is done.
+    #[must_use]
+    pub fn with_turn(self, silent: usize) -> Self {
+        Self { silent: silent.max(1), ..self }
     }
 
     /// Whether the points are made straight from the counters.
@@ -183,7 +203,7 @@ impl Export {
     /// [`TooSmall`] where not even one data point fits: a buffer as long as it says holds any. [`skip`](Self::skip) passes
     /// over that point. [`Resource::min_request`] says beforehand how many bytes suffice.
     pub fn next_request(self, sources: Sources<'_>, out: &mut [u8]) -> Result<Option<Part>, TooSmall> {
-        self.next_part(sources, out, Writer::frame)
+        self.next_part(sources, out, grpc_prefix)
     }
 
     /// As [`next_request`](Self::next_request), without gRPC's prefix: the body of a request over HTTP, and what is
@@ -192,15 +212,10 @@ impl Export {
     /// # Errors
     /// Those of [`next_request`](Self::next_request).
     pub fn next_message(self, sources: Sources<'_>, out: &mut [u8]) -> Result<Option<Part>, TooSmall> {
-        self.next_part(sources, out, |_| Ok(()))
+        self.next_part(sources, out, bare)
     }
 
-    fn next_part(
-        self,
-        sources: Sources<'_>,
-        out: &mut [u8],
-        frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>,
-    ) -> Result<Option<Part>, TooSmall> {
+    fn next_part(self, sources: Sources<'_>, out: &mut [u8], frame: Frame) -> Result<Option<Part>, TooSmall> {
         if self.is_complete() {
             return Ok(None);
         }

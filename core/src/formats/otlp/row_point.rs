@@ -2,11 +2,14 @@
 //!
 //! Source: opentelemetry-proto, `metrics/v1/metrics.proto`.
 
-use super::{OtlpMetric, field};
+use super::{ExportOptions, HistogramAggregation, field};
 use crate::aggregates::row::Half;
-use crate::counts::bounds::{Bounds, MAX_BOUNDS};
+use crate::counts::bounds::{MAX_BOUNDS, Quantity};
 use crate::counts::exponential::{SCALE, SIZES, latency_index, size_index};
-use crate::labels::otlp::{Attributes, CONVENTIONAL, MAX_ATTRIBUTES, put_error};
+use crate::labels::otlp::{
+    Attributes, CONVENTIONAL, EXPONENTIAL_ATTRIBUTES, HISTOGRAM_ATTRIBUTES, MAX_ATTRIBUTES, NUMBER_ATTRIBUTES,
+    put_error,
+};
 use crate::registry::Registry;
 use crate::registry::exemplars::Exemplar;
 use crate::request::error_kind::ErrorKind;
@@ -41,37 +44,100 @@ pub(super) struct RowPointWriter {
 /// What a point has besides its counts.
 #[derive(Clone, Copy)]
 pub(super) struct RowPoint<'a> {
-    pub(super) outcome: Outcome,
     /// The kind of its failures, if it is of one alone.
     pub(super) kind: Option<ErrorKind>,
-    pub(super) attributes: Attributes<'a>,
+    pub(super) attributes: PointAttributes<'a>,
     /// Where exemplars are found, if they are to be shown.
-    pub(super) exemplars: Option<(Registry<'a>, Series)>,
+    pub(super) exemplars: Option<(Registry<'a>, Series, Outcome)>,
+}
+
+/// The attributes of a point.
+#[derive(Clone, Copy)]
+pub(super) enum PointAttributes<'a> {
+    /// Those of a series, and the outcome.
+    Outcome(Attributes<'a>, Outcome),
+    /// The same under the keys of OpenTelemetry's semantic conventions, in an explicit histogram.
+    Conventional(Attributes<'a>, Outcome),
+    /// Those of a series alone.
+    Series(Attributes<'a>),
+    /// None: the point is of the whole run.
+    Run,
+}
+
+impl PointAttributes<'_> {
+    fn put<const NUMBER: u8>(self, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+        let length = match self {
+            Self::Outcome(attributes, outcome) => {
+                let mut front = back.front(attributes.len())?;
+                attributes.put_as::<NUMBER>(outcome, &mut front)?;
+                attributes.len()
+            }
+            Self::Series(attributes) => {
+                let mut front = back.front(attributes.len_of_series())?;
+                attributes.put_of_series::<NUMBER>(&mut front)?;
+                attributes.len_of_series()
+            }
+            Self::Conventional(attributes, outcome) => return attributes.put_conventional(outcome, back),
+            Self::Run => return Ok(()),
+        };
+        back.commit(length);
+        Ok(())
+    }
+}
+
+/// What the numbers of a histogram mean.
+#[derive(Clone, Copy)]
+pub(super) struct PointScale<'b> {
+    quantity: Quantity,
+    /// How much of what is counted makes one of what is shown.
+    unit: f64,
+    /// Of explicit buckets, as they are counted.
+    bounds: &'b [u64],
+}
+
+impl<'b> PointScale<'b> {
+    /// Times in milliseconds, and numbers as they are.
+    pub(super) const fn new(quantity: Quantity, bounds: &'b [u64]) -> Self {
+        let unit = match quantity {
+            Quantity::Latency => NANOS_PER_MILLI,
+            Quantity::Size => 1.0,
+        };
+        Self { quantity, unit, bounds }
+    }
+
+    /// Times in seconds.
+    pub(super) const fn in_seconds(bounds: &'b [u64]) -> Self {
+        Self { quantity: Quantity::Latency, unit: NANOS_PER_SECOND, bounds }
+    }
 }
 
 impl RowPoint<'_> {
     /// The exemplar of a latency bucket with one of the registry's bounds.
     fn exemplar(self, bucket: usize) -> Option<Exemplar> {
-        let (registry, series) = self.exemplars?;
-        registry.exemplar(series, self.outcome, bucket)
+        let (registry, series, outcome) = self.exemplars?;
+        registry.exemplar(series, outcome, bucket)
     }
 }
 
 impl RowPointWriter {
-    /// Writes the point of `metric` over `half`.
+    /// Whether histograms are exponential: where that is asked for and the storage keeps them.
+    pub(super) fn is_exponential(options: ExportOptions, registry: Registry<'_>) -> bool {
+        options.histograms == HistogramAggregation::Exponential && registry.has_exponentials()
+    }
+
+    /// Writes a point over `half`: the histogram on a scale, or the count where there is none.
     pub(super) fn put(
         self,
-        metric: OtlpMetric,
-        bounds: &Bounds,
+        scale: Option<PointScale<'_>>,
         half: Half<'_>,
         point: RowPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
         let end = back.mark();
-        let written = match metric {
-            OtlpMetric::Requests => self.put_number(half.count, point, back),
-            _ if self.is_exponential => self.put_exponential(metric, half, point, back),
-            _ => self.put_explicit(metric, bounds, half, point, back),
+        let written = match scale {
+            None => self.put_number(half.count, point, back),
+            Some(scale) if self.is_exponential => self.put_exponential(scale, half, point, back),
+            Some(scale) => self.put_explicit(scale, half, point, back),
         };
         let whole = written.and_then(|()| back.length_since(end, field::DATA_POINTS));
         if whole.is_err() {
@@ -82,29 +148,20 @@ impl RowPointWriter {
 
     fn put_number(self, count: u64, point: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         point.kind.map_or(Ok(()), |kind| put_error(kind, back))?;
-        put_attributes::<{ crate::labels::otlp::NUMBER_ATTRIBUTES }>(point, back)?;
+        point.attributes.put::<NUMBER_ATTRIBUTES>(back)?;
         back.put_forced_fixed64(field::NUMBER_AS_INT, count)?;
         self.put_times(back)
     }
 
     fn put_explicit(
         self,
-        metric: OtlpMetric,
-        bounds: &Bounds,
+        PointScale { unit, bounds, .. }: PointScale<'_>,
         half: Half<'_>,
         point: RowPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
-        let (unit, bounds) = match metric {
-            OtlpMetric::Latency => (NANOS_PER_MILLI, bounds.latency_ns()),
-            OtlpMetric::Duration => (NANOS_PER_SECOND, bounds.latency_ns()),
-            _ => (1.0, bounds.size()),
-        };
         self.put_extremes((field::HISTOGRAM_MIN, field::HISTOGRAM_MAX), half, unit, back)?;
-        match metric {
-            OtlpMetric::Duration => point.attributes.put_conventional(point.outcome, back)?,
-            _ => put_attributes::<{ crate::labels::otlp::HISTOGRAM_ATTRIBUTES }>(point, back)?,
-        }
+        point.attributes.put::<HISTOGRAM_ATTRIBUTES>(back)?;
         self.put_exemplars(field::HISTOGRAM_EXEMPLARS, unit, point, back)?;
         let end = back.mark();
         bounds.iter().rev().try_for_each(|bound| back.put(&(*bound as f64 / unit).to_le_bytes()))?;
@@ -119,14 +176,14 @@ impl RowPointWriter {
 
     fn put_exponential(
         self,
-        metric: OtlpMetric,
+        PointScale { quantity, unit, .. }: PointScale<'_>,
         half: Half<'_>,
         point: RowPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
-        let (unit, zero_threshold, index): (_, _, fn(usize) -> i32) = match metric {
-            OtlpMetric::Latency => (NANOS_PER_MILLI, LATENCY_ZERO_THRESHOLD, latency_index),
-            _ => (1.0, 0.0, size_index),
+        let (zero_threshold, index): (_, fn(usize) -> i32) = match quantity {
+            Quantity::Latency => (LATENCY_ZERO_THRESHOLD, latency_index),
+            Quantity::Size => (0.0, size_index),
         };
         back.fixed64(field::EXPONENTIAL_ZERO_THRESHOLD, zero_threshold.to_bits())?;
         self.put_extremes((field::EXPONENTIAL_MIN, field::EXPONENTIAL_MAX), half, unit, back)?;
@@ -135,7 +192,7 @@ impl RowPointWriter {
         back.fixed64(field::EXPONENTIAL_ZERO_COUNT, half.buckets.first().copied().unwrap_or_default())?;
         back.varint_field(field::EXPONENTIAL_SCALE, zigzag(SCALE as i32))?;
         self.put_sum_and_count(half, unit, back)?;
-        put_attributes::<{ crate::labels::otlp::EXPONENTIAL_ATTRIBUTES }>(point, back)
+        point.attributes.put::<EXPONENTIAL_ATTRIBUTES>(back)
     }
 
     fn put_exemplars(
@@ -203,12 +260,4 @@ fn put_positive(buckets: &[u64], index: fn(usize) -> i32, back: &mut ReverseWrit
         offset => back.varint_field(field::BUCKETS_OFFSET, offset)?,
     }
     back.length_since(end, field::EXPONENTIAL_POSITIVE)
-}
-
-fn put_attributes<const NUMBER: u8>(point: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-    let length = point.attributes.len();
-    let mut front = back.front(length)?;
-    point.attributes.put_as::<NUMBER>(point.outcome, &mut front)?;
-    back.commit(length);
-    Ok(())
 }

@@ -53,18 +53,21 @@ impl<'a> Instruments<'a> {
         }
     }
 
+    /// How many are declared.
+    pub(crate) fn count(self) -> usize {
+        // Acquire pairs with the release in `declare`.
+        self.control.count.load(Ordering::Acquire) as usize
+    }
+
     /// Those that are declared, in that order.
     pub(crate) fn each(self) -> impl Iterator<Item = Declared> + use<'a> {
-        // Acquire pairs with the release in `declare`.
-        let count = self.control.count.load(Ordering::Acquire) as usize;
         let [first, second] = self.words;
-        first.iter().chain(second).take(count).map(Declared::read)
+        first.iter().chain(second).take(self.count()).map(Declared::read)
     }
 
     /// The one at this place in that order.
     pub(crate) fn nth(self, place: usize) -> Option<Declared> {
-        // Acquire as in `each`.
-        let is_declared = place < self.control.count.load(Ordering::Acquire) as usize;
+        let is_declared = place < self.count();
         self.word_at(place).filter(|_| is_declared).map(Declared::read)
     }
 
@@ -109,7 +112,7 @@ impl<'a> Instruments<'a> {
             if !is_free() {
                 return Err(InstrumentError::Taken);
             }
-            let count = self.each().count();
+            let count = self.count();
             let index = self.each().filter(|declared| declared.shape.kind == kind).count();
             match self.word_at(count) {
                 Some(words) if index < self.room(kind) => {

@@ -6,6 +6,7 @@ use super::std::vec::Vec;
 use crate::Timestamp;
 use crate::Weights;
 use crate::export::periodic::{CyclePart, ExportSource, WriteOutcome};
+use crate::registry::account::AccountKind;
 use crate::registry::drop_reason::DropReason;
 use crate::registry::ledger::{Ledger, SUMS};
 
@@ -47,6 +48,8 @@ pub(super) struct Points {
     next: usize,
     /// Series that are read before other tasks have their turn.
     pub(super) in_a_turn: usize,
+    /// Places without a point that are passed over in a turn.
+    pub(super) passes: usize,
     ledger: Ledger,
 }
 
@@ -66,6 +69,7 @@ impl Points {
             is_begun: false,
             next: series,
             in_a_turn: usize::MAX,
+            passes: usize::MAX,
             ledger,
         }
     }
@@ -97,7 +101,8 @@ impl Points {
     }
 
     fn part(&self, place: Place) -> CyclePart<Place> {
-        CyclePart { start: 0, end: 0, points: 0, requests: 0, next: place, is_last: false }
+        let kind = AccountKind::Requests;
+        CyclePart { start: 0, end: 0, points: 0, kind, recorded: 0, next: place, is_last: false }
     }
 }
 
@@ -141,8 +146,12 @@ impl ExportSource for Points {
         let series = self.counts.len();
         let all = place.next..2 * series;
         let mut left = all.filter(|next| self.value(next % series) != 0).peekable();
-        if left.peek().is_none() {
-            return WriteOutcome::Nothing;
+        match left.peek() {
+            None => return WriteOutcome::Nothing,
+            Some(next) if next - place.next > self.passes => {
+                return WriteOutcome::Passed(Place { next: place.next + self.passes, ..place });
+            }
+            Some(_) => {}
         }
         let fits = (limit.min(out.len()).saturating_sub(HEADER) / self.point).max(1);
         let needs = HEADER + self.point;
@@ -159,7 +168,7 @@ impl ExportSource for Points {
             part.points += 1;
             part.next.next = next + 1;
             if is_counter {
-                part.requests += value;
+                part.recorded += value;
             }
         }
         part.end = HEADER + part.points * self.point;
