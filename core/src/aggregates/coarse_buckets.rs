@@ -25,6 +25,11 @@ impl CoarseBuckets {
         bounds.zip(self.counts)
     }
 
+    /// The largest value of each bucket but the last.
+    pub(crate) fn bounds(&self) -> &[u64] {
+        self.bounds.get(..usize::from(self.used)).unwrap_or_default()
+    }
+
     /// Values in all buckets.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -3,6 +3,7 @@
 use crate::aggregates::observed::{CellPlace, CounterTotal, HistogramTotal};
 use crate::counts::bounds::Quantity;
 use crate::metrics::InstrumentKind;
+use crate::metrics::produced_names::Named;
 use crate::metrics::unit::ShownUnit;
 use crate::registry::Registry;
 use crate::registry::instruments::declaration::{Declared, Reach};
@@ -107,6 +108,11 @@ impl<'a> OwnInstrument<'a> {
         self.place(series).map_or(0, |at| self.registry.observations_at(self.kind(), at))
     }
 
+    /// What formats name.
+    pub(crate) fn named(&self) -> Named<'_> {
+        self.declared.named()
+    }
+
     /// Whether its values are times or numbers.
     pub(crate) const fn quantity(&self) -> Quantity {
         match self.declared.shape.unit {
@@ -142,10 +148,17 @@ impl<'a> Registry<'a> {
         })
     }
 
+    /// Whether a series has observations and no requests, so that formats show nothing of requests of it.
+    pub(crate) fn has_observations_alone(self, series: Series) -> bool {
+        self.own_instruments().has_room() && self.requests_of(series) == 0 && self.has_observations(series)
+    }
+
     /// Whether a series has requests or observations.
     fn has_counted(self, series: Series) -> bool {
-        let of_series =
-            |instrument: OwnInstrument<'_>| instrument.reach() == Reach::Series && instrument.observations(series) != 0;
-        self.requests_of(series) != 0 || self.instruments().any(of_series)
+        self.requests_of(series) != 0 || self.has_observations(series)
+    }
+
+    fn has_observations(self, series: Series) -> bool {
+        self.instruments().any(|instrument| instrument.reach() == Reach::Series && instrument.observations(series) != 0)
     }
 }

@@ -27,7 +27,12 @@ pub(crate) struct Named<'n> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProducedName<'n>([&'n str; 3]);
 
-impl ProducedName<'_> {
+impl<'n> ProducedName<'n> {
+    /// Its parts, which follow one another without anything between.
+    pub(crate) const fn parts(&self) -> &[&'n str; 3] {
+        &self.0
+    }
+
     fn bytes(&self) -> impl Iterator<Item = u8> {
         self.0.iter().flat_map(|part| part.bytes())
     }

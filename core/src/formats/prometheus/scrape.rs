@@ -3,6 +3,7 @@
 
 use super::family::Family;
 use super::options::ScrapeOptions;
+use super::own_family::OwnFamily;
 use super::series::SeriesLines;
 use super::status::{STATUS, Status};
 use crate::counts::bounds::Bounds;
@@ -33,6 +34,8 @@ pub(super) struct Scrape<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PageSection {
     Family(Family),
+    /// The instrument of the engine's own in this place.
+    Own(usize),
     /// The gauge in this place.
     Gauge(usize),
     /// Which run it is of.
@@ -40,6 +43,15 @@ pub(super) enum PageSection {
     /// One of the metrics about the exporters and the registry.
     Status(usize),
     End,
+}
+
+/// What comes of seeking the next series that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    Found(Series),
+    /// It was not among those that were looked at; others are left.
+    Later,
+    None,
 }
 
 impl<'a> Scrape<'a> {
@@ -77,8 +89,34 @@ impl<'a> Scrape<'a> {
         self.row += 1;
     }
 
+    /// Goes on to the next series that an instrument of the engine's own is shown of, past at most `most` others.
+    pub(super) fn seek(&mut self, own: &OwnFamily<'_>, most: usize) -> Sought {
+        let mut left = most;
+        while self.row < own.end(self.end) {
+            let series = Series::from_number(self.row);
+            if own.is_shown(series) {
+                return Sought::Found(series);
+            }
+            if left == 0 {
+                return Sought::Later;
+            }
+            left -= 1;
+            self.row += 1;
+        }
+        Sought::None
+    }
+
+    /// Passes over at most `series` of which nothing is shown; returns whether that was enough.
+    pub(super) fn look_ahead(&mut self, series: usize) -> bool {
+        let PageSection::Own(place) = self.section else { return true };
+        OwnFamily::read(self.registry, place).is_none_or(|own| self.seek(&own, series) != Sought::Later)
+    }
+
     pub(super) fn next_section(&mut self) {
-        self.section = self.section.next();
+        self.section = match self.section.next() {
+            PageSection::Own(place) if self.registry.instrument_at(place).is_none() => PageSection::Gauge(0),
+            next => next,
+        };
         self.row = 0;
     }
 
@@ -91,7 +129,9 @@ impl<'a> Scrape<'a> {
 impl PageSection {
     fn next(self) -> Self {
         match self {
-            Self::Family(family) => family.next().map_or(Self::Gauge(0), Self::Family),
+            Self::Family(family) => family.next().map_or(Self::Own(0), Self::Family),
+            // Until there is none in that place.
+            Self::Own(place) => Self::Own(place + 1),
             Self::Gauge(number) if number + 1 < GAUGES => Self::Gauge(number + 1),
             Self::Gauge(_) => Self::Info,
             Self::Info => Self::Status(0),
@@ -101,8 +141,12 @@ impl PageSection {
     }
 }
 
-/// Whether a page shows `series`.
+/// Whether a page shows requests of `series`.
 fn is_shown(registry: Registry<'_>, series: Series) -> bool {
     // The overflow series always exists, and is shown once it is used.
-    registry.entry(series).is_published() && (series != Series::OVERFLOW || registry.requests_of(series) != 0)
+    registry.entry(series).is_published()
+        && match series {
+            Series::OVERFLOW => registry.requests_of(series) != 0,
+            _ => !registry.has_observations_alone(series),
+        }
 }
