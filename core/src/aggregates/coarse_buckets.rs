@@ -25,15 +25,15 @@ impl CoarseBuckets {
         bounds.zip(self.counts)
     }
 
-    /// The largest value of each bucket but the last.
-    pub(crate) fn bounds(&self) -> &[u64] {
-        self.bounds.get(..usize::from(self.used)).unwrap_or_default()
-    }
-
     /// Values in all buckets.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, count| sum.wrapping_add(*count))
+    }
+
+    /// Of each bucket but the last, the largest value.
+    pub(crate) fn bounds(&self) -> &[u64] {
+        self.bounds.get(..usize::from(self.used)).unwrap_or_default()
     }
 
     pub(crate) fn none(registry: Registry<'_>, quantity: Quantity) -> Self {

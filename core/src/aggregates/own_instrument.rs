@@ -108,7 +108,7 @@ impl<'a> OwnInstrument<'a> {
         self.place(series).map_or(0, |at| self.registry.observations_at(self.kind(), at))
     }
 
-    /// What formats name.
+    /// What formats make names of.
     pub(crate) fn named(&self) -> Named<'_> {
         self.declared.named()
     }

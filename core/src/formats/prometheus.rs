@@ -125,8 +125,8 @@ impl<'a> Page<'a> {
         Ok(written)
     }
 
-    /// Passes over series of which the engine's own instruments show nothing, at most `series` of them; returns whether that was
-    /// enough. [`fill`](Self::fill) passes over all of them where it has nothing to hand out yet: whoever has something else to
+    /// Passes over series of which the current family shows nothing, at most `series` of them; returns whether that was enough.
+    /// [`fill`](Self::fill) passes over all of them where it has nothing to hand out yet: whoever has something else to
     /// do in between calls this before.
     #[must_use]
     pub fn look_ahead(&mut self, series: usize) -> bool {
@@ -159,9 +159,11 @@ impl<'a> Page<'a> {
 
     fn write_series(&mut self, family: Family, out: &mut [u8]) -> Result<usize, Full> {
         let mut line = usize::from(self.line);
-        if line == 0 && self.scrape.freeze(family).is_none() {
-            self.next_section();
-            return Ok(0);
+        if line == 0 {
+            let sought = self.scrape.freeze(family, PASSED_OVER);
+            if self.found(sought).is_none() {
+                return Ok(0);
+            }
         }
         let (registry, lines) = (self.scrape.registry, &self.scrape.lines);
         let exemplars = Exemplars { registry, series: Series::from_number(self.scrape.row), family };
@@ -190,14 +192,8 @@ impl<'a> Page<'a> {
             return Ok(out.len());
         }
         if self.line == 0 {
-            let sought = self.scrape.seek(&own, PASSED_OVER);
-            self.is_seeking = sought == Sought::Later;
-            let Sought::Found(series) = sought else {
-                if sought == Sought::None {
-                    self.next_section();
-                }
-                return Ok(0);
-            };
+            let sought = self.scrape.seek_own(&own, PASSED_OVER);
+            let Some(series) = self.found(sought) else { return Ok(0) };
             own.freeze(series, &mut self.scrape.lines, &self.scrape.options);
         }
         let mut line = usize::from(self.line);
@@ -261,6 +257,15 @@ impl<'a> Page<'a> {
             self.next_section();
         }
         Ok(())
+    }
+
+    /// The series that was sought. Where there is none, the section is over.
+    fn found(&mut self, sought: Sought) -> Option<Series> {
+        self.is_seeking = sought == Sought::Later;
+        if sought == Sought::None {
+            self.next_section();
+        }
+        sought.series()
     }
 
     fn next_section(&mut self) {

@@ -28,13 +28,13 @@ pub(crate) struct Named<'n> {
 pub(crate) struct ProducedName<'n>([&'n str; 3]);
 
 impl<'n> ProducedName<'n> {
-    /// Its parts, which follow one another without anything between.
-    pub(crate) const fn parts(&self) -> &[&'n str; 3] {
-        &self.0
-    }
-
     fn bytes(&self) -> impl Iterator<Item = u8> {
         self.0.iter().flat_map(|part| part.bytes())
+    }
+
+    /// What it is put together from, in this order.
+    pub(crate) const fn parts(&self) -> [&'n str; 3] {
+        self.0
     }
 
     pub(crate) fn is(&self, other: &str) -> bool {

@@ -17,7 +17,7 @@ use super::info;
 use super::messages::{self, HistogramMessage, NATIVE_BYTES};
 use super::options::ScrapeOptions;
 use super::own_family::OwnFamily;
-use super::scrape::{PageSection, Scrape, Sought};
+use super::scrape::{PageSection, Scrape};
 use super::status::{STATUS, StatusMetric};
 use crate::counts::bounds::{BUCKETS, Quantity};
 use crate::labels::prometheus as labels;
@@ -87,7 +87,7 @@ impl<'a> Families<'a> {
         self.scrape.requests
     }
 
-    /// Passes over series of which the engine's own instruments show nothing, at most `series` of them; returns whether that was
+    /// Passes over series of which the current family shows nothing, at most `series` of them; returns whether that was
     /// enough. [`next_metric`](Self::next_metric) passes over all of them: whoever has something else to do in between calls this
     /// before.
     #[must_use]
@@ -160,7 +160,7 @@ impl<'a> Families<'a> {
     fn series_metric(&mut self, family: Family, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         // All counts are of what was frozen for the first.
         let series = match self.count {
-            0 => self.scrape.freeze(family),
+            0 => self.scrape.freeze(family, usize::MAX).series(),
             _ => Some(Series::from_number(self.scrape.row)),
         };
         let Some(series) = series else { return Ok(false) };
@@ -205,7 +205,7 @@ impl<'a> Families<'a> {
     /// Returns whether there was one left.
     fn own_metric(&mut self, place: usize, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         let Some(own) = OwnFamily::read(self.scrape.registry, place) else { return Ok(false) };
-        let Sought::Found(series) = self.scrape.seek(&own, usize::MAX) else { return Ok(false) };
+        let Some(series) = self.scrape.seek_own(&own, usize::MAX).series() else { return Ok(false) };
         let Scrape { lines, options, .. } = &mut self.scrape;
         let histogram = own.freeze(series, lines, options);
         own.metric(histogram, lines, out)?;

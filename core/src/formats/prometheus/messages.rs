@@ -33,8 +33,7 @@ const VALUE_BYTES: usize = 256;
 const LATENCY_ZERO: f64 = 1.0 / 1_024.0;
 const SIZE_ZERO: u64 = (1_023 - 128) << 52;
 
-/// `MetricFamily` before its metrics, with its length before it: name = 1, help = 2, which may be empty and is left out then,
-/// type = 3, unit = 5.
+/// `MetricFamily` before its metrics, with its length before it: name = 1, help = 2, type = 3, unit = 5.
 pub(super) fn head(
     name: &str,
     help: &str,
@@ -48,9 +47,7 @@ pub(super) fn head(
         bytes(5, unit.as_bytes(), out)?;
     }
     out.varint_field(3, kind)?;
-    if !help.is_empty() {
-        bytes(2, help.as_bytes(), out)?;
-    }
+    bytes(2, help.as_bytes(), out)?;
     bytes(1, name.as_bytes(), out)?;
     out.varint((out.since(end) + metrics) as u64)
 }

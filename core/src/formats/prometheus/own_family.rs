@@ -14,7 +14,7 @@ use crate::aggregates::own_instrument::OwnInstrument;
 use crate::counts::bounds::Quantity;
 use crate::labels::prometheus::{self as labels, PrometheusLabels};
 use crate::metrics::handles::{DESCRIPTION_BYTES, INSTRUMENT_NAME_BYTES};
-use crate::metrics::{InstrumentKind, PROMETHEUS_NAMESPACE, produced_names};
+use crate::metrics::{InstrumentKind, OWN_DESCRIPTION, PROMETHEUS_NAMESPACE, produced_names};
 use crate::registry::Registry;
 use crate::registry::instruments::declaration::Reach;
 use crate::request::series::Series;
@@ -82,12 +82,10 @@ impl<'a> OwnFamily<'a> {
 
     /// Writes the lines before the samples.
     pub(super) fn header(&self, is_open_metrics: bool, out: &mut TextWriter<'_>) -> Result<(), Full> {
-        let (description, unit) = (self.instrument.description(), self.instrument.unit().prometheus());
-        if !description.is_empty() {
-            self.begin_metadata("# HELP ", is_open_metrics, out)?;
-            put_escaped(description, is_open_metrics, out)?;
-            out.put(b"\n")?;
-        }
+        let unit = self.instrument.unit().prometheus();
+        self.begin_metadata("# HELP ", is_open_metrics, out)?;
+        put_escaped(self.help(), is_open_metrics, out)?;
+        out.put(b"\n")?;
         self.begin_metadata("# TYPE ", is_open_metrics, out)?;
         out.put(match self.instrument.kind() {
             InstrumentKind::Counter => b"counter\n",
@@ -139,7 +137,7 @@ impl<'a> OwnFamily<'a> {
         let mut name: String<NAME_BYTES> = String::new();
         self.put_name(number, |part| name.push_str(part).map_err(|_| Full))?;
         let unit = Some(self.instrument.unit().prometheus()).filter(|unit| !unit.is_empty());
-        messages::head(&name, self.instrument.description(), unit, kind, metrics, out)
+        messages::head(&name, self.help(), unit, kind, metrics, out)
     }
 
     /// Writes the metric of a series, frozen in `lines`.
@@ -164,6 +162,14 @@ impl<'a> OwnFamily<'a> {
             exemplars: None,
         };
         messages::metric(labels, |out| histogram.write(out), out)
+    }
+
+    /// OpenMetrics wants one that is not empty.
+    fn help(&self) -> &str {
+        match self.instrument.description() {
+            "" => OWN_DESCRIPTION,
+            description => description,
+        }
     }
 
     fn begin_metadata(&self, word: &str, is_open_metrics: bool, out: &mut TextWriter<'_>) -> Result<(), Full> {

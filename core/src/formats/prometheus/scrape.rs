@@ -51,6 +51,7 @@ pub(super) enum Sought {
     Found(Series),
     /// It was not among those that were looked at; others are left.
     Later,
+    /// There is none.
     None,
 }
 
@@ -69,18 +70,15 @@ impl<'a> Scrape<'a> {
         }
     }
 
-    /// Freezes what the next series that is shown has in `family`; `None` after the last.
-    pub(super) fn freeze(&mut self, family: Family) -> Option<Series> {
-        while self.row < self.end {
-            let (registry, series) = (self.registry, Series::from_number(self.row));
-            if is_shown(registry, series) {
-                let labels = registry.entry(series).labels::<PrometheusLabels>();
-                self.lines.freeze(family, (&registry.shard_cells(), series), labels, &self.options, &self.bounds);
-                return Some(series);
-            }
-            self.row += 1;
+    /// Freezes what the next series that is shown has in `family`, past at most `most` others.
+    pub(super) fn freeze(&mut self, family: Family, most: usize) -> Sought {
+        let registry = self.registry;
+        let sought = self.seek(self.end, most, |series| is_shown(registry, series));
+        if let Sought::Found(series) = sought {
+            let labels = registry.entry(series).labels::<PrometheusLabels>();
+            self.lines.freeze(family, (&registry.shard_cells(), series), labels, &self.options, &self.bounds);
         }
-        None
+        sought
     }
 
     /// Goes on after the series that was frozen.
@@ -90,11 +88,30 @@ impl<'a> Scrape<'a> {
     }
 
     /// Goes on to the next series that an instrument of the engine's own is shown of, past at most `most` others.
-    pub(super) fn seek(&mut self, own: &OwnFamily<'_>, most: usize) -> Sought {
+    pub(super) fn seek_own(&mut self, own: &OwnFamily<'_>, most: usize) -> Sought {
+        self.seek(own.end(self.end), most, |series| own.is_shown(series))
+    }
+
+    /// Passes over at most `series` of which nothing is shown; returns whether that was enough.
+    pub(super) fn look_ahead(&mut self, series: usize) -> bool {
+        let registry = self.registry;
+        let sought = match self.section {
+            PageSection::Family(_) => self.seek(self.end, series, |series| is_shown(registry, series)),
+            PageSection::Own(place) => {
+                OwnFamily::read(registry, place).map_or(Sought::None, |own| self.seek_own(&own, series))
+            }
+            _ => Sought::None,
+        };
+        sought != Sought::Later
+    }
+
+    /// Goes on to the next row before `end` that is shown, past at most `most` others.
+    #[inline(always)]
+    fn seek(&mut self, end: u32, most: usize, is_shown: impl Fn(Series) -> bool) -> Sought {
         let mut left = most;
-        while self.row < own.end(self.end) {
+        while self.row < end {
             let series = Series::from_number(self.row);
-            if own.is_shown(series) {
+            if is_shown(series) {
                 return Sought::Found(series);
             }
             if left == 0 {
@@ -104,12 +121,6 @@ impl<'a> Scrape<'a> {
             self.row += 1;
         }
         Sought::None
-    }
-
-    /// Passes over at most `series` of which nothing is shown; returns whether that was enough.
-    pub(super) fn look_ahead(&mut self, series: usize) -> bool {
-        let PageSection::Own(place) = self.section else { return true };
-        OwnFamily::read(self.registry, place).is_none_or(|own| self.seek(&own, series) != Sought::Later)
     }
 
     pub(super) fn next_section(&mut self) {
@@ -123,6 +134,15 @@ impl<'a> Scrape<'a> {
     /// The exporters and the registry as they were when a page first asked, and the options.
     pub(super) fn status(&mut self) -> (&Status, &ScrapeOptions) {
         (self.status.get_or_insert_with(|| Status::of(self.registry)), &self.options)
+    }
+}
+
+impl Sought {
+    pub(super) const fn series(self) -> Option<Series> {
+        match self {
+            Self::Found(series) => Some(series),
+            Self::Later | Self::None => None,
+        }
     }
 }
 
