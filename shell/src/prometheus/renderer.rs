@@ -8,7 +8,6 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use loaddensity_metrics_core::Registry;
-use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{ExpositionFormat, ScrapeOptions};
 
 use super::body::PLAIN_FRAMES;
@@ -79,7 +78,7 @@ impl PageRenderer {
 
     fn frames(&self, format: ExpositionFormat) -> Frames {
         let source = PageSource::new(self.registry, format, self.options(), None);
-        Frames::new(source, in_a_turn(PLAIN_FRAMES, self.registry.recorders_read()))
+        Frames::new(source, PLAIN_FRAMES, self.registry.recorders_read())
     }
 
     fn options(&self) -> ScrapeOptions {
