@@ -92,9 +92,10 @@ impl<'a> Scrape<'a> {
         self.seek(own.end(self.end), most, |series| own.is_shown(series))
     }
 
-    /// Passes over at most `series` of which nothing is shown; returns whether that was enough.
+    /// Passes over at most `series`, and at least one, of which nothing is shown; returns whether that was enough.
     pub(super) fn look_ahead(&mut self, series: usize) -> bool {
-        let registry = self.registry;
+        // Who calls this until it is enough must get on.
+        let (registry, series) = (self.registry, series.max(1));
         let sought = match self.section {
             PageSection::Family(_) => self.seek(self.end, series, |series| is_shown(registry, series)),
             PageSection::Own(place) => {
