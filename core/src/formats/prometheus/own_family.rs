@@ -35,7 +35,7 @@ const NAME_BYTES: usize = PROMETHEUS_NAMESPACE.len() + INSTRUMENT_NAME_BYTES + "
 const HEADER_BYTES: usize = "# HELP  \n# TYPE  histogram\n# UNIT  bytes\n".len();
 const _: () = assert!(MAX_LINE > HEADER_BYTES + 3 * NAME_BYTES + 2 * DESCRIPTION_BYTES);
 
-/// Which of a family's names it goes by itself, and which the first of its samples has.
+/// Which of its names is that of the family, and which that of the first samples.
 const FAMILY: usize = 0;
 const FIRST_SAMPLE: usize = 1;
 
