@@ -3,7 +3,7 @@
 use heapless::String;
 
 use super::MAX_LINE;
-use super::le::{self, Le};
+use super::le;
 use super::messages::{self, HistogramMessage};
 use super::options::ScrapeOptions;
 use super::series::SeriesLines;
@@ -121,7 +121,7 @@ impl<'a> OwnFamily<'a> {
         while *line < self.line_count(lines) {
             let bounds = bounds.filter(|_| *line < lines.counts().len());
             let le = bounds.map(|bounds| le::of_bound(quantity, bounds.get(*line).copied()));
-            let Ok(bytes) = self.write_one(lines, *line, le, &mut out[written..]) else { break };
+            let Ok(bytes) = self.write_one(lines, *line, le.as_deref(), &mut out[written..]) else { break };
             written += bytes;
             *line += 1;
         }
@@ -191,14 +191,14 @@ impl<'a> OwnFamily<'a> {
         name.parts().iter().try_for_each(|part| put(part))
     }
 
-    /// Writes line `line`, which has this bound, to the front of `out`; returns its length in bytes.
-    fn write_one(&self, lines: &SeriesLines, line: usize, le: Option<Le>, out: &mut [u8]) -> Result<usize, Full> {
+    /// Writes line `line`, which has this bound as [`le::of_bound`] has it, to the front of `out`; returns its length in bytes.
+    fn write_one(&self, lines: &SeriesLines, line: usize, le: Option<&[u8]>, out: &mut [u8]) -> Result<usize, Full> {
         let (room, counts) = (out.len(), lines.counts());
         let mut item = ItemWriter::new(out);
         // All counts have one name, and each line after them has one of its own.
         let after_counts = (line + 1).saturating_sub(counts.len());
         self.put_name(FIRST_SAMPLE + after_counts, |part| item.put_exact(part.as_bytes()))?;
-        put_labels(lines.labels(), le.as_deref(), &mut item)?;
+        put_labels(lines.labels(), le, &mut item)?;
         match (self.instrument.kind(), after_counts) {
             (_, 0) => item.put_integer(counts.get(line).copied().unwrap_or_default(), b"\n")?,
             (InstrumentKind::Histogram, 1) => match self.instrument.quantity() {
@@ -215,7 +215,7 @@ impl<'a> OwnFamily<'a> {
     }
 }
 
-/// Writes labels, and the bound after them as [`le::of_bound`] has it, up to the space before the value.
+/// Writes labels, and the bound after them, up to the space before the value.
 fn put_labels(labels: &[u8], le: Option<&[u8]>, item: &mut ItemWriter<'_>) -> Result<(), Full> {
     let (begin, end): (&[u8], &[u8]) = match (labels, le) {
         ([], None) => (b"", b" "),

@@ -93,7 +93,8 @@ impl SeriesLines {
         sum: u64,
         counts: impl Iterator<Item = u64>,
     ) {
-        self.freeze_labels(0, labels.unwrap_or(StoredText::new(&[], 0)), options);
+        let none = StoredText::new(&[], 0);
+        self.freeze_labels(0, labels.unwrap_or(none), options);
         if labels.is_none() {
             // Before each constant label stands a comma.
             self.labels.0 = self.labels.1.min(1);
