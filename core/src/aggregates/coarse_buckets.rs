@@ -36,6 +36,11 @@ impl CoarseBuckets {
         self.bounds.get(..usize::from(self.used)).unwrap_or_default()
     }
 
+    /// Values in each bucket, in one more than there are bounds.
+    pub(crate) fn counts(&self) -> &[u64] {
+        self.counts.get(..=usize::from(self.used)).unwrap_or_default()
+    }
+
     pub(crate) fn none(registry: Registry<'_>, quantity: Quantity) -> Self {
         let mut all = Self { bounds: [0; MAX_BOUNDS], counts: [0; MAX_BOUNDS + 1], used: 0 };
         if registry.has_exponentials() {

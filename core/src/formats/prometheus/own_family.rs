@@ -68,13 +68,10 @@ impl<'a> OwnFamily<'a> {
         let labels = is_of_series.then(|| self.registry.entry(series).labels::<PrometheusLabels>());
         let histogram = self.instrument.histogram(series);
         match &histogram {
-            Some(total) => {
-                let counts = total.buckets.each().map(|(_, count)| count);
-                lines.freeze_own(labels, options, total.sum, counts);
-            }
+            Some(total) => lines.freeze_own(labels, options, total.sum, total.buckets.counts()),
             None => {
                 let total = self.instrument.counter(series).unwrap_or_default();
-                lines.freeze_own(labels, options, total.sum, [total.sum].into_iter());
+                lines.freeze_own(labels, options, total.sum, &[total.sum]);
             }
         }
         histogram

@@ -91,7 +91,7 @@ impl SeriesLines {
         labels: Option<StoredText<'_>>,
         options: &ScrapeOptions,
         sum: u64,
-        counts: impl Iterator<Item = u64>,
+        counts: &[u64],
     ) {
         let none = StoredText::new(&[], 0);
         self.freeze_labels(0, labels.unwrap_or(none), options);
@@ -103,7 +103,7 @@ impl SeriesLines {
         (self.used, self.counts) = (0, [0; BUCKETS]);
         let mut up_to = 0_u64;
         for (place, count) in self.counts.iter_mut().zip(counts) {
-            up_to = up_to.wrapping_add(count);
+            up_to = up_to.wrapping_add(*count);
             *place = up_to;
             self.used += 1;
         }
