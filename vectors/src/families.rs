@@ -202,7 +202,7 @@ fn check(family: &ProtoMetricFamily) -> Result<(), String> {
     }
     // As Prometheus has it (model/textparse/protobufparse.go): of a counter the name without `_total`.
     let total = if family.r#type() == 0 { "_total" } else { "" };
-    let name = family.name().strip_suffix(total).unwrap_or(family.name());
+    let name = family.name().strip_suffix(total).unwrap_or_else(|| family.name());
     if family.unit.as_ref().is_some_and(|unit| !name.ends_with(&format!("_{unit}"))) {
         return Err("the name does not end in the unit".into());
     }
