@@ -48,6 +48,7 @@ pub use target_labels::{TARGET_LABELS, TargetLabels};
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A buffer of this many bytes holds any line.
 pub const MAX_LINE: usize = labels::BYTES + TEXT_BYTES + 192 + EXEMPLAR_BYTES;
+const _: () = assert!(MAX_LINE > own_family::HEADER_BYTES);
 /// What an exemplar takes at most: its labels, its value and its time.
 const EXEMPLAR_BYTES: usize = 128;
 

@@ -2,7 +2,6 @@
 
 use heapless::String;
 
-use super::MAX_LINE;
 use super::le;
 use super::messages::{self, HistogramMessage};
 use super::options::ScrapeOptions;
@@ -31,9 +30,9 @@ pub(super) struct OwnFamily<'a> {
 
 /// Room for the longest name, with what units and samples add.
 const NAME_BYTES: usize = PROMETHEUS_NAMESPACE.len() + INSTRUMENT_NAME_BYTES + "_bytes".len() + "_created".len();
-/// What the lines before the samples have besides the name and the description, every byte of which may be escaped.
-const HEADER_BYTES: usize = "# HELP  \n# TYPE  histogram\n# UNIT  bytes\n".len();
-const _: () = assert!(MAX_LINE > HEADER_BYTES + 3 * NAME_BYTES + 2 * DESCRIPTION_BYTES);
+/// The longest lines before the samples, which are written together. Every byte of the description may be escaped.
+pub(super) const HEADER_BYTES: usize =
+    "# HELP  \n# TYPE  histogram\n# UNIT  bytes\n".len() + 3 * NAME_BYTES + 2 * DESCRIPTION_BYTES;
 
 /// Which of its names is that of the family, and which that of the first samples.
 const FAMILY: usize = 0;
