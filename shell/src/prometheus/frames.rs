@@ -7,9 +7,9 @@ use loaddensity_metrics_core::Registry;
 use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{ExpositionFormat, Families, MAX_LINE, Page, ScrapeOptions};
 
-use super::FRAME;
 use super::permits::Permit;
 use super::protobuf::ProtobufPage;
+use super::{FRAME, PASSED_OVER};
 
 const _: () = assert!(FRAME >= MAX_LINE);
 
@@ -23,9 +23,6 @@ pub(super) struct Frames {
     /// Series without anything to show that may be passed over before a frame.
     passed_over: usize,
 }
-
-/// The same of a page over one recorder's counters.
-pub(super) const PASSED_OVER: usize = 64;
 
 /// Where a page comes from.
 pub(super) enum PageSource {

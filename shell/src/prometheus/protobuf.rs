@@ -4,9 +4,8 @@ use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 
-use super::FRAME;
-use super::frames::PASSED_OVER;
 use super::permits::Permit;
+use super::{FRAME, PASSED_OVER};
 
 /// Bodies that may be buffered at a time.
 pub(super) const PROTOBUF_PAGES: usize = 4;
