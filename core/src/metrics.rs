@@ -123,6 +123,8 @@ pub(crate) const DURATION: Instrument = Instrument {
 
 /// What every gauge of the engine says of itself.
 pub(crate) const GAUGE_DESCRIPTION: &str = "Set by the load engine";
+/// What an instrument of the engine's own says of itself where it must say something, and the engine said nothing.
+pub(crate) const OWN_DESCRIPTION: &str = "Measured by the load engine";
 
 /// What the names of all families on the Prometheus page begin with.
 pub(crate) const PROMETHEUS_NAMESPACE: &str = "loaddensity_";

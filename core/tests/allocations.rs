@@ -5,7 +5,7 @@
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
-use loaddensity_metrics_core::prometheus::Page;
+use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC, Page};
 use loaddensity_metrics_core::{
     DefaultStorage, DropReason, Event, EventEncoder, Exponential, Exporter, Label, Outcome, Packer, Pump, Registry,
     Sample, Sink, StatusLabel, Storage, Timestamp, TraceContext, Unit,
@@ -192,6 +192,19 @@ fn instruments_of_the_engines_own_allocate_nothing() {
             (registry.counter_total(iterations).sum, registry.histogram_total(first_byte).number),
             (80_000, 80_000)
         );
+        for mut page in [Page::new(registry), Page::open_metrics(registry)] {
+            while page.fill(&mut [0; 4_096]).expect("room for a line") != 0 {}
+        }
+        let (mut families, mut room, mut metrics) = (Families::new(registry), [0; MAX_METRIC], 0);
+        while !families.is_complete() {
+            match families.next_metric(&mut room).expect("room for a metric") {
+                Some(metric) => metrics += metric.len(),
+                None => {
+                    families.finish_family(metrics, &mut room).expect("room for a head");
+                    metrics = 0;
+                }
+            }
+        }
     };
     assert_eq!(allocations_of(record), 0);
     assert_eq!(registry.observations(), 4 * 80_000);

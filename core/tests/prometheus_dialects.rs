@@ -4,13 +4,15 @@ mod common;
 
 use common::{Recording, any_recording, body_of, page_of, whole};
 use loaddensity_metrics_core::prometheus::{Families, Page, ScrapeOptions};
-use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Storage, TraceContext};
+use loaddensity_metrics_core::{ConstantLabels, Exponential, Exporter, Registry, Storage, TraceContext, Unit};
 use loaddensity_metrics_vectors::model::Model;
-use loaddensity_metrics_vectors::{families, openmetrics, prometheus};
+use loaddensity_metrics_vectors::{families, openmetrics, prometheus, samples};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 /// Name and labels of a sample, the bound of a bucket among them.
 type Key = (String, BTreeMap<String, String>);
@@ -25,11 +27,13 @@ proptest! {
         gauges in vec(proptest::num::f64::NORMAL | proptest::num::f64::ZERO, 0..4),
         constant in any::<bool>(),
         traced in vec(any::<[u8; 24]>(), 1..4),
+        observed in vec(any_observation(), 0..40),
     ) {
-        let storage = Box::new(Storage::<9, 1, 2>::new());
+        let storage = Box::new(Storage::<9, 1, 2, Exponential, 3, 3>::new());
         let registry = storage.registry();
         registry.pump().expect("the only pump").accounts().open(Exporter::Prometheus);
         fill(registry, &recording, &gauges, &traced);
+        observe(registry, &observed);
         let nasty = [("run", "\\ \"7\"\n, \\"), ("zone", "é")];
         let constant = if constant { ConstantLabels::new(nasty).expect("short labels") } else { ConstantLabels::NONE };
         compare(registry, &constant);
@@ -51,6 +55,37 @@ fn fill(registry: Registry<'_>, recording: &Recording, gauges: &[f64], traced: &
     }
     for (number, value) in gauges.iter().enumerate() {
         registry.gauge(&format!("gauge_{number}")).expect("a new gauge").set(*value);
+    }
+}
+
+/// Which instrument, which series, and what.
+type Observation = (usize, usize, u64);
+
+fn any_observation() -> impl Strategy<Value = Observation> {
+    let value = prop_oneof![select(samples::latencies()), select(samples::sizes()), 0..10_000_000u64, any::<u64>()];
+    (0..6usize, 0..12usize, value)
+}
+
+/// Declares an instrument of each kind, unit and reach, those that are observed and those that are not, and observes.
+fn observe(registry: Registry<'_>, observed: &[Observation]) {
+    let series: Vec<_> = registry.each_series().collect();
+    let failed = registry.counter("checks_failed", Unit::One, "Checks that \"failed\"").expect("room");
+    let sent = registry.counter("sent", Unit::Bytes, "back\\slash").expect("room");
+    let iterations = registry.run_counter("iterations", Unit::One, "").expect("room");
+    let first_byte = registry.timer("first_byte", "é").expect("room");
+    let batch = registry.histogram("batch", Unit::One, "").expect("room");
+    let body = registry.run_histogram("body", Unit::Bytes, "").expect("room");
+    let mut recorders = [registry.recorder(), registry.recorder()];
+    for (number, (instrument, of, value)) in observed.iter().enumerate() {
+        let (recorder, value, series) = (&mut recorders[number % 2], *value, series[of % series.len()]);
+        match instrument {
+            0 => recorder.add(failed, series, value),
+            1 => recorder.add(sent, series, value),
+            2 => recorder.add_to_run(iterations, value),
+            3 => recorder.observe(first_byte, series, Duration::from_nanos(value)),
+            4 => recorder.observe(batch, series, value),
+            _ => recorder.observe_in_run(body, value),
+        }
     }
 }
 

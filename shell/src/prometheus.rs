@@ -47,6 +47,8 @@ use responder::PageResponder;
 
 /// Bytes of a page that are made at a time. hyper takes the next frame when it has less than its own buffer.
 const FRAME: usize = 4_096;
+/// Series without anything to show that are passed over before a frame or a metric, over one recorder's counters.
+const PASSED_OVER: usize = 64;
 /// Pause after an accept that failed, for instance because the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Clients at a time that are told that there is no place for them; more are closed without a word.

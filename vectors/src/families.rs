@@ -200,7 +200,10 @@ fn check(family: &ProtoMetricFamily) -> Result<(), String> {
     if family.name().is_empty() || family.help().is_empty() || family.metric.is_empty() || family.r#type.is_none() {
         return Err("no name, help, type or metric".into());
     }
-    if family.unit.as_ref().is_some_and(|unit| !family.name().ends_with(&format!("_{unit}"))) {
+    // As Prometheus has it (model/textparse/protobufparse.go): of a counter the name without `_total`.
+    let total = if family.r#type() == 0 { "_total" } else { "" };
+    let name = family.name().strip_suffix(total).unwrap_or_else(|| family.name());
+    if family.unit.as_ref().is_some_and(|unit| !name.ends_with(&format!("_{unit}"))) {
         return Err("the name does not end in the unit".into());
     }
     let mut seen = BTreeSet::new();

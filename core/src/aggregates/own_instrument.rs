@@ -148,8 +148,15 @@ impl<'a> Registry<'a> {
 
     /// Whether a series has requests or observations.
     fn has_counted(self, series: Series) -> bool {
-        let of_series =
-            |instrument: OwnInstrument<'_>| instrument.reach() == Reach::Series && instrument.observations(series) != 0;
-        self.requests_of(series) != 0 || self.instruments().any(of_series)
+        self.requests_of(series) != 0 || self.has_observations(series)
+    }
+
+    /// Whether a series has observations and no requests, so that formats show nothing of requests of it.
+    pub(crate) fn has_observations_alone(self, series: Series) -> bool {
+        self.own_instruments().has_room() && self.requests_of(series) == 0 && self.has_observations(series)
+    }
+
+    fn has_observations(self, series: Series) -> bool {
+        self.instruments().any(|instrument| instrument.reach() == Reach::Series && instrument.observations(series) != 0)
     }
 }

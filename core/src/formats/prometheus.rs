@@ -18,6 +18,7 @@ mod le;
 mod messages;
 mod negotiation;
 mod options;
+mod own_family;
 mod scrape;
 mod series;
 mod status;
@@ -33,7 +34,8 @@ use exemplar::Exemplars;
 use family::Family;
 use gauge::GaugeReading;
 use le::Fragments;
-use scrape::{PageSection, Scrape};
+use own_family::OwnFamily;
+use scrape::{PageSection, Scrape, Sought};
 use status::{STATUS, StatusMetric};
 
 pub use families::{Families, MAX_METRIC};
@@ -46,6 +48,7 @@ pub use target_labels::{TARGET_LABELS, TargetLabels};
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A buffer of this many bytes holds any line.
 pub const MAX_LINE: usize = labels::BYTES + TEXT_BYTES + 192 + EXEMPLAR_BYTES;
+const _: () = assert!(MAX_LINE > own_family::HEADER_BYTES);
 /// What an exemplar takes at most: its labels, its value and its time.
 const EXEMPLAR_BYTES: usize = 128;
 
@@ -73,8 +76,12 @@ pub struct Page<'a> {
     /// The line that is written next, of the series or metric; [`HEADER`] where its section begins.
     line: u8,
     is_open_metrics: bool,
+    /// Whether many series in a row had nothing to show.
+    is_seeking: bool,
 }
 
+/// Series that have nothing to show and are passed over before what was written is handed out.
+const PASSED_OVER: usize = 64;
 /// The line of a section's header.
 const HEADER: u8 = u8::MAX;
 
@@ -109,12 +116,22 @@ impl<'a> Page<'a> {
         let mut written = 0;
         while self.scrape.section != PageSection::End || self.line == HEADER {
             match self.write_some(&mut out[written..]) {
+                // What is there comes first: it may be long until something else is found.
+                Ok(0) if written != 0 && self.is_seeking => break,
                 Ok(bytes) => written += bytes,
                 Err(Full) if written == 0 => return Err(TooSmall { needed: MAX_LINE }),
                 Err(Full) => break,
             }
         }
         Ok(written)
+    }
+
+    /// Passes over series of which the current family shows nothing, at most `series` of them; returns whether that was enough.
+    /// [`fill`](Self::fill) passes over all of them where it has nothing to hand out yet: whoever has something else to
+    /// do in between calls this before.
+    #[must_use]
+    pub fn look_ahead(&mut self, series: usize) -> bool {
+        self.line != 0 || self.scrape.look_ahead(series)
     }
 
     /// Requests in the counter lines written so far: when the page is complete, the total that it shows.
@@ -125,7 +142,7 @@ impl<'a> Page<'a> {
 
     fn begin(registry: Registry<'a>, is_open_metrics: bool) -> Self {
         let scrape = Scrape::new(registry);
-        Self { fragments: Fragments::new(&scrape.bounds), scrape, line: HEADER, is_open_metrics }
+        Self { fragments: Fragments::new(&scrape.bounds), scrape, line: HEADER, is_open_metrics, is_seeking: false }
     }
 
     /// Writes whole lines of one header, series or metric, and only then moves on; returns their length in bytes, 0
@@ -133,6 +150,7 @@ impl<'a> Page<'a> {
     fn write_some(&mut self, out: &mut [u8]) -> Result<usize, Full> {
         match self.scrape.section {
             PageSection::Family(family) if self.line != HEADER => return self.write_series(family, out),
+            PageSection::Own(place) => return self.write_own(place, out),
             _ => {}
         }
         let mut out = TextWriter::new(out);
@@ -142,9 +160,11 @@ impl<'a> Page<'a> {
 
     fn write_series(&mut self, family: Family, out: &mut [u8]) -> Result<usize, Full> {
         let mut line = usize::from(self.line);
-        if line == 0 && self.scrape.freeze(family).is_none() {
-            self.next_section();
-            return Ok(0);
+        if line == 0 {
+            let sought = self.scrape.freeze(family, PASSED_OVER);
+            if self.found(sought).is_none() {
+                return Ok(0);
+            }
         }
         let (registry, lines) = (self.scrape.registry, &self.scrape.lines);
         let exemplars = Exemplars { registry, series: Series::from_number(self.scrape.row), family };
@@ -152,6 +172,35 @@ impl<'a> Page<'a> {
         let written = lines.write(&mut line, &self.fragments, has_some.then_some(exemplars), out);
         if line == lines.count() {
             self.scrape.pass_series();
+            self.line = 0;
+        } else {
+            self.line = line as u8;
+        }
+        if written == 0 { Err(Full) } else { Ok(written) }
+    }
+
+    /// Writes what is next of an instrument of the engine's own. Out of line, so that it costs the lines of series nothing.
+    #[inline(never)]
+    fn write_own(&mut self, place: usize, out: &mut [u8]) -> Result<usize, Full> {
+        let Some(own) = OwnFamily::read(self.scrape.registry, place) else {
+            self.next_section();
+            return Ok(0);
+        };
+        if self.line == HEADER {
+            let mut out = TextWriter::new(out);
+            own.header(self.is_open_metrics, &mut out)?;
+            self.line = 0;
+            return Ok(out.len());
+        }
+        if self.line == 0 {
+            let sought = self.scrape.seek_own(&own, PASSED_OVER);
+            let Some(series) = self.found(sought) else { return Ok(0) };
+            own.freeze(series, &mut self.scrape.lines, &self.scrape.options);
+        }
+        let mut line = usize::from(self.line);
+        let written = own.write(&self.scrape.lines, &mut line, out);
+        if line == own.line_count(&self.scrape.lines) {
+            self.scrape.row += 1;
             self.line = 0;
         } else {
             self.line = line as u8;
@@ -170,6 +219,8 @@ impl<'a> Page<'a> {
                 self.line = 0;
                 return Ok(());
             }
+            // These have all their lines written where those of series are.
+            PageSection::Own(_) => {}
             PageSection::Gauge(number) => {
                 if let Some(gauge) = GaugeReading::read(scrape.registry, number) {
                     gauge.write(&scrape.options.constant, out)?;
@@ -207,6 +258,15 @@ impl<'a> Page<'a> {
             self.next_section();
         }
         Ok(())
+    }
+
+    /// The series that was sought. Where there is none, the section is over.
+    fn found(&mut self, sought: Sought) -> Option<Series> {
+        self.is_seeking = sought == Sought::Later;
+        if sought == Sought::None {
+            self.next_section();
+        }
+        sought.series()
     }
 
     fn next_section(&mut self) {

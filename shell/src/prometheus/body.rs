@@ -9,7 +9,6 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 use loaddensity_metrics_core::Begun;
-use loaddensity_metrics_core::export::in_a_turn;
 
 use super::compression::Compressor;
 use super::delivery::Delivered;
@@ -50,7 +49,7 @@ impl PageBody {
         recorders: usize,
     ) -> Self {
         let alone = if compressor.is_some() { COMPRESSED_FRAMES } else { PLAIN_FRAMES };
-        let frames = Frames::new(source, in_a_turn(alone, recorders));
+        let frames = Frames::new(source, alone, recorders);
         Self { content: Content::Page(Box::new(Pages { frames, begun, compressor })), delivered }
     }
 

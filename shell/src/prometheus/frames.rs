@@ -4,11 +4,12 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::Registry;
+use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{ExpositionFormat, Families, MAX_LINE, Page, ScrapeOptions};
 
-use super::FRAME;
 use super::permits::Permit;
 use super::protobuf::ProtobufPage;
+use super::{FRAME, PASSED_OVER};
 
 const _: () = assert!(FRAME >= MAX_LINE);
 
@@ -19,6 +20,8 @@ pub(super) struct Frames {
     frame: BytesMut,
     in_a_turn: usize,
     in_this_turn: usize,
+    /// Series without anything to show that may be passed over before a frame.
+    passed_over: usize,
 }
 
 /// Where a page comes from.
@@ -50,10 +53,11 @@ impl PageSource {
 }
 
 impl Frames {
-    /// All of `source`. After `in_a_turn` frames other tasks get their turn: a client that reads as fast as pages are made
-    /// would otherwise hold up the pump.
-    pub(super) fn new(source: PageSource, in_a_turn: usize) -> Self {
-        Self { source, frame: BytesMut::new(), in_a_turn, in_this_turn: 0 }
+    /// All of `source`, over so many recorders' counters. After some frames, `alone` over those of one, other tasks get their
+    /// turn: a client that reads as fast as pages are made would otherwise hold up the pump.
+    pub(super) fn new(source: PageSource, alone: usize, recorders: usize) -> Self {
+        let (in_a_turn, passed_over) = (in_a_turn(alone, recorders), in_a_turn(PASSED_OVER, recorders));
+        Self { source, frame: BytesMut::new(), in_a_turn, in_this_turn: 0, passed_over }
     }
 
     /// The next frame, `None` after the last.
@@ -61,7 +65,8 @@ impl Frames {
         if self.in_this_turn < self.in_a_turn {
             self.in_this_turn += 1;
             let next = match &mut self.source {
-                PageSource::Page(page) => Some(next_frame(page, &mut self.frame)),
+                // Looking for something to show takes time, too.
+                PageSource::Page(page) => page.look_ahead(self.passed_over).then(|| next_frame(page, &mut self.frame)),
                 PageSource::Families(protobuf) => protobuf.next_frame(),
             };
             if let Some(frame) = next {

@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 
-use super::FRAME;
 use super::permits::Permit;
+use super::{FRAME, PASSED_OVER};
 
 /// Bodies that may be buffered at a time.
 pub(super) const PROTOBUF_PAGES: usize = 4;
@@ -20,14 +20,22 @@ pub(super) struct ProtobufPage {
     /// What has been finished and not yet been sent.
     finished: Bytes,
     in_a_turn: usize,
+    /// Series without anything to show that may be passed over before a metric.
+    passed_over: usize,
     /// Where others may want pages at the same time.
     _permit: Option<Permit>,
 }
 
 impl ProtobufPage {
     pub(super) fn new(families: Families<'static>, recorders: usize, permit: Option<Permit>) -> Self {
-        let in_a_turn = in_a_turn(METRICS, recorders);
-        Self { families, metrics: BytesMut::new(), finished: Bytes::new(), in_a_turn, _permit: permit }
+        Self {
+            families,
+            metrics: BytesMut::new(),
+            finished: Bytes::new(),
+            in_a_turn: in_a_turn(METRICS, recorders),
+            passed_over: in_a_turn(PASSED_OVER, recorders),
+            _permit: permit,
+        }
     }
 
     /// The next frame, `Some(None)` after the last; `None` where it is another task's turn.
@@ -40,6 +48,9 @@ impl ProtobufPage {
         for _ in 0..self.in_a_turn {
             if self.families.is_complete() {
                 return Some(None);
+            }
+            if !self.families.look_ahead(self.passed_over) {
+                return None;
             }
             // The room holds any metric and any head, so neither can fail; if one did, the family would end here.
             if let Ok(Some(metric)) = self.families.next_metric(&mut room) {

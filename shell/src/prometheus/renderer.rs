@@ -8,7 +8,6 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use loaddensity_metrics_core::Registry;
-use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{ExpositionFormat, ScrapeOptions};
 
 use super::body::PLAIN_FRAMES;
@@ -79,7 +78,7 @@ impl PageRenderer {
 
     fn frames(&self, format: ExpositionFormat) -> Frames {
         let source = PageSource::new(self.registry, format, self.options(), None);
-        Frames::new(source, in_a_turn(PLAIN_FRAMES, self.registry.recorders_read()))
+        Frames::new(source, PLAIN_FRAMES, self.registry.recorders_read())
     }
 
     fn options(&self) -> ScrapeOptions {
@@ -130,7 +129,7 @@ mod tests {
 
     use futures_lite::future::{block_on, poll_fn};
     use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, MAX_METRIC, Page};
-    use loaddensity_metrics_core::{Sample, Storage};
+    use loaddensity_metrics_core::{Exponential, Sample, Storage};
 
     use super::*;
     use crate::identity::Identity;
@@ -179,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_body_is_the_page_that_is_rendered_in_every_format() {
-        static STORAGE: Storage<200, 1, 2> = Storage::new();
+        static STORAGE: Storage<200, 1, 2, Exponential, 0, 1> = Storage::new();
         let settings = Settings::on(STORAGE.registry());
         let identity = Identity::default().with_run("nightly-7").expect("a run");
         let mut recorder = settings.registry.recorder();
@@ -187,6 +186,10 @@ mod tests {
             let series = recorder.series("GET", &format!("/items/{number}"));
             recorder.record(series, Sample::http(200, Duration::from_millis(number)));
         }
+        // More series show nothing of it than are passed over in a turn.
+        let first_byte = settings.registry.timer("first_byte", "To the first byte").expect("room for one");
+        let late = recorder.series("GET", "/items/140");
+        recorder.observe(first_byte, late, Duration::from_millis(1));
         let config = PrometheusConfig::default().constant_labels([("region", "eu")]);
         let renderer = PageRenderer::new(&settings.identity(identity), &config).expect("labels that can be shown");
         for format in FORMATS {
@@ -194,7 +197,7 @@ mod tests {
             renderer.render(format, &mut rendered);
             assert_eq!(&rendered[4..], page_of(settings.registry, renderer.options(), format), "{format:?}");
             assert_eq!(&rendered[4..], read(renderer.body(format)), "{format:?}");
-            for part in [&b"region"[..], b"nightly-7", b"/items/149"] {
+            for part in [&b"region"[..], b"nightly-7", b"/items/149", b"loaddensity_first_byte_ms"] {
                 assert!(rendered.windows(part.len()).any(|window| window == part), "{format:?}");
             }
         }

@@ -38,6 +38,24 @@ fn a_family_is_read_whole() {
 }
 
 #[test]
+fn the_unit_of_a_counter_stands_before_total() {
+    let counter = |name: &str| {
+        let counter = Some(ProtoCounter { value: Some(1.0), created_timestamp: None });
+        ProtoMetricFamily {
+            name: Some(name.into()),
+            r#type: Some(0),
+            metric: vec![ProtoMetric { counter, ..ProtoMetric::default() }],
+            ..good()
+        }
+    };
+    for (name, is_good) in [("x_ms_total", true), ("x_ms", true), ("x_total", false), ("xms_total", false)] {
+        assert_eq!(decode(&counter(name).encode_length_delimited_to_vec()).is_ok(), is_good, "{name}");
+    }
+    let histogram = ProtoMetricFamily { name: Some("x_ms_total".into()), ..good() };
+    assert!(decode(&histogram.encode_length_delimited_to_vec()).is_err());
+}
+
+#[test]
 fn every_fault_is_found() {
     let faults: [fn(&mut ProtoMetricFamily); 15] = [
         |family| {

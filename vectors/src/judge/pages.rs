@@ -8,7 +8,7 @@ use loaddensity_metrics_core::{DropReason, Exporter, Sample, TraceContext};
 use std::collections::BTreeMap;
 
 mod protobuf;
-pub use protobuf::protobuf;
+pub use protobuf::{native_bucket, protobuf};
 
 /// Lines of one series on a page: two counters, and two histograms with their sums and counts.
 pub const PAGE_LINES_PER_SERIES: usize = 2 + (LATENCY_LE.len() + 2) + (SIZE_LE.len() + 2);

@@ -16,9 +16,10 @@ use super::gauge::{GaugeReading, HELP};
 use super::info;
 use super::messages::{self, HistogramMessage, NATIVE_BYTES};
 use super::options::ScrapeOptions;
+use super::own_family::OwnFamily;
 use super::scrape::{PageSection, Scrape};
 use super::status::{STATUS, StatusMetric};
-use crate::counts::bounds::BUCKETS;
+use crate::counts::bounds::{BUCKETS, Quantity};
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
 use crate::request::label::ERROR_TYPE;
@@ -86,6 +87,14 @@ impl<'a> Families<'a> {
         self.scrape.requests
     }
 
+    /// Passes over series of which the current family shows nothing, at most `series` of them; returns whether that was
+    /// enough. [`next_metric`](Self::next_metric) passes over all of them: whoever has something else to do in between calls this
+    /// before.
+    #[must_use]
+    pub fn look_ahead(&mut self, series: usize) -> bool {
+        self.scrape.look_ahead(series)
+    }
+
     /// Writes the next metric of the current family into the end of `out` and returns it; `None` after the last.
     ///
     /// # Errors
@@ -94,6 +103,7 @@ impl<'a> Families<'a> {
         let mut out = ReverseWriter::new(out, 0);
         let written = match self.scrape.section {
             PageSection::Family(family) => self.series_metric(family, &mut out),
+            PageSection::Own(place) => self.own_metric(place, &mut out),
             PageSection::Gauge(number) => self.gauge_metric(number, &mut out),
             PageSection::Info => self.info_metric(&mut out),
             PageSection::Status(number) => self.status_metric(&STATUS[number], &mut out),
@@ -127,6 +137,10 @@ impl<'a> Families<'a> {
                 let (name, help, unit) = family.about();
                 (name, help, unit, if family == Family::Requests { messages::COUNTER } else { messages::HISTOGRAM })
             }
+            PageSection::Own(place) => {
+                let Some(own) = OwnFamily::read(self.scrape.registry, place) else { return Ok(()) };
+                return own.head(metrics, out);
+            }
             PageSection::Gauge(number) => {
                 let Some(gauge) = GaugeReading::read(self.scrape.registry, number) else { return Ok(()) };
                 return messages::head(&gauge.name, HELP, None, messages::GAUGE, metrics, out);
@@ -146,7 +160,7 @@ impl<'a> Families<'a> {
     fn series_metric(&mut self, family: Family, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         // All counts are of what was frozen for the first.
         let series = match self.count {
-            0 => self.scrape.freeze(family),
+            0 => self.scrape.freeze(family, usize::MAX).series(),
             _ => Some(Series::from_number(self.scrape.row)),
         };
         let Some(series) = series else { return Ok(false) };
@@ -172,16 +186,31 @@ impl<'a> Families<'a> {
             let value = |out: &mut ReverseWriter<'_>| messages::counter(count as f64, created, out);
             return messages::metric(labels.chain(outcome).chain(kind), value, out);
         }
+        let (quantity, bounds) = match family {
+            Family::Latency => (Quantity::Latency, bounds.latency_ns()),
+            Family::Requests | Family::Size => (Quantity::Size, bounds.size()),
+        };
         let histogram = HistogramMessage {
+            quantity,
             bounds,
-            family,
             up_to: lines.counts(),
-            sum: lines.sum(),
+            sum: messages::shown(quantity, lines.sum()),
             native: lines.distribution(*registry),
             created,
-            exemplars: Exemplars { registry: *registry, series, family },
+            exemplars: Some(Exemplars { registry: *registry, series, family }),
         };
         messages::metric(labels, |out| histogram.write(out), out)
+    }
+
+    /// Returns whether there was one left.
+    fn own_metric(&mut self, place: usize, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
+        let Some(own) = OwnFamily::read(self.scrape.registry, place) else { return Ok(false) };
+        let Some(series) = self.scrape.seek_own(&own, usize::MAX).series() else { return Ok(false) };
+        let Scrape { lines, options, .. } = &mut self.scrape;
+        let histogram = own.freeze(series, lines, options);
+        own.metric(histogram, lines, out)?;
+        self.scrape.row += 1;
+        Ok(true)
     }
 
     /// Returns whether it was written: not where it has no value, nor a second time.

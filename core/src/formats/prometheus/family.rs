@@ -1,5 +1,6 @@
 //! The metrics of the contract, each a family of its own.
 
+use crate::counts::bounds::Quantity;
 use crate::metrics::{Instrument, InstrumentKind, LATENCY, REQUESTS, SIZE};
 use crate::wire::text::joined::{join, joined, joined_str, length};
 
@@ -61,6 +62,15 @@ impl Family {
             Self::Requests => &REQUESTS,
             Self::Latency => &LATENCY,
             Self::Size => &SIZE,
+        }
+    }
+
+    /// What its histograms are of; nothing where it has counters.
+    pub(super) const fn quantity(self) -> Option<Quantity> {
+        match self {
+            Self::Requests => None,
+            Self::Latency => Some(Quantity::Latency),
+            Self::Size => Some(Quantity::Size),
         }
     }
 

@@ -7,7 +7,7 @@
 use heapless::Vec;
 
 use super::family::Family;
-use crate::counts::bounds::{BUCKETS, Bounds};
+use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
 use crate::wire::text::out::Full;
 
 /// What comes between the labels of a series and the number, for each of its lines.
@@ -32,8 +32,8 @@ impl Fragments {
     pub(super) fn new(bounds: &Bounds) -> Self {
         let latency_buckets = bounds.latency_buckets();
         let bucket = |bucket: usize| match bucket.checked_sub(latency_buckets) {
-            None => latency(bounds, bucket),
-            Some(bucket) => size(bounds, bucket),
+            None => of_bound(Quantity::Latency, bounds.latency_ns().get(bucket).copied()),
+            Some(bucket) => of_bound(Quantity::Size, bounds.size().get(bucket).copied()),
         };
         Self { buckets: core::array::from_fn(|i| Fragment::of(&bucket(i))), latency_buckets }
     }
@@ -68,20 +68,18 @@ impl Fragment {
 
 const OUTCOMES: [Fragment; 2] = [Fragment::of(b",outcome=\"success\"} "), Fragment::of(b",outcome=\"failure\"} ")];
 
-type Le = Vec<u8, FRAGMENT_BYTES>;
+pub(super) type Le = Vec<u8, FRAGMENT_BYTES>;
 /// Digits before the point from which on an exponent is written.
 const EXPONENT_FROM: usize = 7;
 /// Millionths below which an exponent is written.
 const SMALL: u32 = 100;
 
-/// The label of one bucket of latencies; past the last bound `+Inf`.
-fn latency(bounds: &Bounds, bucket: usize) -> Le {
-    label(bounds.latency_ns().get(bucket).map(|ns| (*ns / 1_000_000, (*ns % 1_000_000) as u32)))
-}
-
-/// The label of one bucket of sizes; past the last bound `+Inf`.
-fn size(bounds: &Bounds, bucket: usize) -> Le {
-    label(bounds.size().get(bucket).map(|bytes| (*bytes, 0)))
+/// The label of the bucket up to this bound, and what follows it, as a [`Fragment`] has them; past the last bound `+Inf`.
+pub(super) fn of_bound(quantity: Quantity, bound: Option<u64>) -> Le {
+    label(bound.map(|bound| match quantity {
+        Quantity::Latency => (bound / 1_000_000, (bound % 1_000_000) as u32),
+        Quantity::Size => (bound, 0),
+    }))
 }
 
 /// The label of a number given as its whole part and its millionths; `+Inf` for none.
@@ -99,7 +97,7 @@ fn label(bound: Option<(u64, u32)>) -> Le {
 }
 
 fn put_float(text: &mut Le, whole: u64, millionths: u32) -> Result<(), Full> {
-    if whole == 0 && millionths < SMALL {
+    if whole == 0 && (1..SMALL).contains(&millionths) {
         return put_small(text, millionths);
     }
     let mut buffer = itoa::Buffer::new();
@@ -129,7 +127,7 @@ fn put_float(text: &mut Le, whole: u64, millionths: u32) -> Result<(), Full> {
     put(text, &[b'e', b'+', b'0' + exponent / 10, b'0' + exponent % 10])
 }
 
-/// Less than [`SMALL`] millionths: `1e-06`, `5e-05`, `9.9e-05`.
+/// Less than [`SMALL`] millionths, and not zero: `1e-06`, `5e-05`, `9.9e-05`.
 fn put_small(text: &mut Le, millionths: u32) -> Result<(), Full> {
     let (tens, ones) = (b'0' + (millionths / 10) as u8, b'0' + (millionths % 10) as u8);
     match (tens, ones) {
@@ -172,6 +170,7 @@ mod tests {
             ((0, 99), "9.9e-05"),
             ((0, 50), "5e-05"),
             ((0, 1), "1e-06"),
+            ((0, 0), "0.0"),
         ];
         for ((whole, millionths), expected) in table {
             let text = String::from_utf8(label(Some((whole, millionths))).to_vec()).unwrap();

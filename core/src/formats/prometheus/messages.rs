@@ -4,9 +4,8 @@
 use heapless::Vec;
 
 use super::exemplar::{self, Exemplars};
-use super::family::Family;
 use crate::aggregates::distribution::Distribution;
-use crate::counts::bounds::Bounds;
+use crate::counts::bounds::Quantity;
 use crate::counts::exponential::SIZES;
 use crate::labels::constant::CONSTANT_BYTES;
 use crate::labels::prometheus::unescaped;
@@ -90,14 +89,15 @@ pub(super) fn gauge(value: f64, out: &mut ReverseWriter<'_>) -> Result<(), Full>
 
 /// A histogram, classic and native in one.
 pub(super) struct HistogramMessage<'h> {
-    pub(super) bounds: &'h Bounds,
-    pub(super) family: Family,
+    pub(super) quantity: Quantity,
+    /// In nanoseconds or bytes, of all buckets but the last.
+    pub(super) bounds: &'h [u64],
     /// Cumulative, the last of all.
     pub(super) up_to: &'h [u64],
     pub(super) sum: f64,
     pub(super) native: Option<Distribution>,
     pub(super) created: Option<Timestamp>,
-    pub(super) exemplars: Exemplars<'h>,
+    pub(super) exemplars: Option<Exemplars<'h>>,
 }
 
 impl HistogramMessage<'_> {
@@ -113,7 +113,7 @@ impl HistogramMessage<'_> {
         }
         let bounded = self.up_to.len().saturating_sub(1);
         for (number, up_to) in self.up_to.iter().enumerate().rev() {
-            let exemplar = self.exemplars.of_bucket(number);
+            let exemplar = self.exemplars.and_then(|exemplars| exemplars.of_bucket(number));
             // The bucket without a bound is left out, unless it has an exemplar.
             if number == bounded && exemplar.is_none() {
                 continue;
@@ -133,12 +133,7 @@ impl HistogramMessage<'_> {
     }
 
     fn bound(&self, number: usize) -> f64 {
-        match self.family {
-            Family::Latency => self.bounds.latency_ns().get(number).map_or(f64::INFINITY, |ns| *ns as f64 / 1e6),
-            Family::Requests | Family::Size => {
-                self.bounds.size().get(number).map_or(f64::INFINITY, |bytes| *bytes as f64)
-            }
-        }
+        self.bounds.get(number).map_or(f64::INFINITY, |bound| shown(self.quantity, *bound))
     }
 
     /// schema = 5, zero_threshold = 6, zero_count = 7, positive_span = 12, positive_delta = 13.
@@ -155,7 +150,10 @@ impl HistogramMessage<'_> {
         }
         self.spans(&buckets, out)?;
         out.varint_field(7, native.zero_count())?;
-        let threshold = if self.family == Family::Latency { LATENCY_ZERO.to_bits() } else { SIZE_ZERO };
+        let threshold = match self.quantity {
+            Quantity::Latency => LATENCY_ZERO.to_bits(),
+            Quantity::Size => SIZE_ZERO,
+        };
         out.put_forced_fixed64(6, threshold)?;
         out.varint_field(5, zigzag(Distribution::SCALE.into()))
     }
@@ -177,6 +175,14 @@ impl HistogramMessage<'_> {
             out.length_since(end, 12)?;
         }
         Ok(())
+    }
+}
+
+/// Nanoseconds in milliseconds, or a number as it is.
+pub(super) const fn shown(quantity: Quantity, value: u64) -> f64 {
+    match quantity {
+        Quantity::Latency => value as f64 / 1e6,
+        Quantity::Size => value as f64,
     }
 }
 

@@ -40,7 +40,8 @@ impl ScrapeOptions {
         Self { run_info: info.into(), ..self }
     }
 
-    /// Since when the registry has counted. Each counter and histogram of the contract then says so in protobuf and in
+    /// Since when the registry has counted. Each counter and histogram of the contract and of the
+    /// engine's own then says so in protobuf and in
     /// OpenMetrics, where that is a line of its own, `_created`; Prometheus keeps those as series of their own unless it
     /// is told to read them. The text format has no place for it. Default: it is not said.
     #[must_use]

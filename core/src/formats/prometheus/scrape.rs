@@ -3,6 +3,7 @@
 
 use super::family::Family;
 use super::options::ScrapeOptions;
+use super::own_family::OwnFamily;
 use super::series::SeriesLines;
 use super::status::{STATUS, Status};
 use crate::counts::bounds::Bounds;
@@ -33,6 +34,8 @@ pub(super) struct Scrape<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PageSection {
     Family(Family),
+    /// The instrument of the engine's own in this place.
+    Own(usize),
     /// The gauge in this place.
     Gauge(usize),
     /// Which run it is of.
@@ -40,6 +43,16 @@ pub(super) enum PageSection {
     /// One of the metrics about the exporters and the registry.
     Status(usize),
     End,
+}
+
+/// What comes of seeking the next series that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    Found(Series),
+    /// It was not among those that were looked at; others are left.
+    Later,
+    /// There is none.
+    None,
 }
 
 impl<'a> Scrape<'a> {
@@ -57,18 +70,15 @@ impl<'a> Scrape<'a> {
         }
     }
 
-    /// Freezes what the next series that is shown has in `family`; `None` after the last.
-    pub(super) fn freeze(&mut self, family: Family) -> Option<Series> {
-        while self.row < self.end {
-            let (registry, series) = (self.registry, Series::from_number(self.row));
-            if is_shown(registry, series) {
-                let labels = registry.entry(series).labels::<PrometheusLabels>();
-                self.lines.freeze(family, (&registry.shard_cells(), series), labels, &self.options, &self.bounds);
-                return Some(series);
-            }
-            self.row += 1;
+    /// Freezes what the next series that is shown has in `family`, past at most `most` others.
+    pub(super) fn freeze(&mut self, family: Family, most: usize) -> Sought {
+        let registry = self.registry;
+        let sought = self.seek(self.end, most, |series| is_shown(registry, series));
+        if let Sought::Found(series) = sought {
+            let labels = registry.entry(series).labels::<PrometheusLabels>();
+            self.lines.freeze(family, (&registry.shard_cells(), series), labels, &self.options, &self.bounds);
         }
-        None
+        sought
     }
 
     /// Goes on after the series that was frozen.
@@ -77,8 +87,48 @@ impl<'a> Scrape<'a> {
         self.row += 1;
     }
 
+    /// Goes on to the next series that an instrument of the engine's own is shown of, past at most `most` others.
+    pub(super) fn seek_own(&mut self, own: &OwnFamily<'_>, most: usize) -> Sought {
+        self.seek(own.end(self.end), most, |series| own.is_shown(series))
+    }
+
+    /// Passes over at most `series`, and at least one, of which nothing is shown; returns whether that was enough.
+    pub(super) fn look_ahead(&mut self, series: usize) -> bool {
+        // Who calls this until it is enough must get on.
+        let (registry, series) = (self.registry, series.max(1));
+        let sought = match self.section {
+            PageSection::Family(_) => self.seek(self.end, series, |series| is_shown(registry, series)),
+            PageSection::Own(place) => {
+                OwnFamily::read(registry, place).map_or(Sought::None, |own| self.seek_own(&own, series))
+            }
+            _ => Sought::None,
+        };
+        sought != Sought::Later
+    }
+
+    /// Goes on to the next row before `end` that is shown, past at most `most` others.
+    #[inline(always)]
+    fn seek(&mut self, end: u32, most: usize, is_shown: impl Fn(Series) -> bool) -> Sought {
+        let mut left = most;
+        while self.row < end {
+            let series = Series::from_number(self.row);
+            if is_shown(series) {
+                return Sought::Found(series);
+            }
+            if left == 0 {
+                return Sought::Later;
+            }
+            left -= 1;
+            self.row += 1;
+        }
+        Sought::None
+    }
+
     pub(super) fn next_section(&mut self) {
-        self.section = self.section.next();
+        self.section = match self.section.next() {
+            PageSection::Own(place) if self.registry.instrument_at(place).is_none() => PageSection::Gauge(0),
+            next => next,
+        };
         self.row = 0;
     }
 
@@ -88,10 +138,21 @@ impl<'a> Scrape<'a> {
     }
 }
 
+impl Sought {
+    pub(super) const fn series(self) -> Option<Series> {
+        match self {
+            Self::Found(series) => Some(series),
+            Self::Later | Self::None => None,
+        }
+    }
+}
+
 impl PageSection {
     fn next(self) -> Self {
         match self {
-            Self::Family(family) => family.next().map_or(Self::Gauge(0), Self::Family),
+            Self::Family(family) => family.next().map_or(Self::Own(0), Self::Family),
+            // Until there is none in that place.
+            Self::Own(place) => Self::Own(place + 1),
             Self::Gauge(number) if number + 1 < GAUGES => Self::Gauge(number + 1),
             Self::Gauge(_) => Self::Info,
             Self::Info => Self::Status(0),
@@ -101,8 +162,12 @@ impl PageSection {
     }
 }
 
-/// Whether a page shows `series`.
+/// Whether a page shows requests of `series`.
 fn is_shown(registry: Registry<'_>, series: Series) -> bool {
     // The overflow series always exists, and is shown once it is used.
-    registry.entry(series).is_published() && (series != Series::OVERFLOW || registry.requests_of(series) != 0)
+    registry.entry(series).is_published()
+        && match series {
+            Series::OVERFLOW => registry.requests_of(series) != 0,
+            _ => !registry.has_observations_alone(series),
+        }
 }

@@ -74,12 +74,7 @@ impl SeriesLines {
         let [start, ..] = family.starts();
         self.family = family;
         self.prefix[..START_BYTES].copy_from_slice(&start.bytes);
-        let end = labels.copy_wide(&mut self.prefix[start.length..]).unwrap_or_default();
-        self.labels = (start.length, start.length + end);
-        if !options.constant.is_empty() {
-            self.add(&options.constant);
-        }
-        self.created = options.created;
+        self.freeze_labels(start.length, labels, options);
         self.counts = [0; BUCKETS];
         self.summary = CellSummary::NONE;
         match family {
@@ -87,6 +82,42 @@ impl SeriesLines {
             Family::Latency => self.freeze_histogram(cells, series, Quantity::Latency, bounds.latency_buckets()),
             Family::Size => self.freeze_histogram(cells, series, Quantity::Size, bounds.size_buckets()),
         }
+    }
+
+    /// Freezes what an instrument of the engine's own counted: a sum, and counts that are not yet cumulative. Of the run it has
+    /// no labels but the constant ones.
+    pub(super) fn freeze_own(
+        &mut self,
+        labels: Option<StoredText<'_>>,
+        options: &ScrapeOptions,
+        sum: u64,
+        counts: &[u64],
+    ) {
+        let none = StoredText::new(&[], 0);
+        self.freeze_labels(0, labels.unwrap_or(none), options);
+        if labels.is_none() {
+            // Before each constant label stands a comma.
+            self.labels.0 = self.labels.1.min(1);
+        }
+        self.summary = CellSummary { sum, ..CellSummary::NONE };
+        (self.used, self.counts) = (0, [0; BUCKETS]);
+        let mut up_to = 0_u64;
+        for (place, count) in self.counts.iter_mut().zip(counts) {
+            up_to = up_to.wrapping_add(*count);
+            *place = up_to;
+            self.used += 1;
+        }
+    }
+
+    /// Freezes the labels, and what the options say of all lines. The labels begin at `start` of the prefix.
+    #[inline(always)]
+    fn freeze_labels(&mut self, start: usize, labels: StoredText<'_>, options: &ScrapeOptions) {
+        let end = labels.copy_wide(&mut self.prefix[start..]).unwrap_or_default();
+        self.labels = (start, start + end);
+        if !options.constant.is_empty() {
+            self.add(&options.constant);
+        }
+        self.created = options.created;
     }
 
     fn add(&mut self, constant: &ConstantText) {
@@ -138,21 +169,14 @@ impl SeriesLines {
         matches!(self.family, Family::Requests) && self.used > Outcome::ALL.len()
     }
 
-    /// The sum of a histogram's values in milliseconds or bytes.
-    pub(super) const fn sum(&self) -> f64 {
-        match self.family {
-            Family::Latency => self.summary.sum as f64 / 1e6,
-            Family::Requests | Family::Size => self.summary.sum as f64,
-        }
+    /// The sum of a histogram's values in nanoseconds or bytes.
+    pub(super) const fn sum(&self) -> u64 {
+        self.summary.sum
     }
 
     /// The exponential histogram of the same reading as the classic one; `None` in storage that keeps none.
     pub(super) fn distribution(&self, registry: Registry<'_>) -> Option<Distribution> {
-        let quantity = match self.family {
-            Family::Requests => return None,
-            Family::Latency => Quantity::Latency,
-            Family::Size => Quantity::Size,
-        };
+        let quantity = self.family.quantity()?;
         let map = registry.has_exponentials().then(|| registry.lane_map())?;
         Some(Distribution::of_lanes(quantity, &self.lanes, map, &self.summary))
     }

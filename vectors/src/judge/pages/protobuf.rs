@@ -90,7 +90,8 @@ fn family_values(known: &ModelSeries, tells_kinds: bool) -> Vec<(&'static str, S
 
 /// The index of the native bucket of schema 3 in which a value lies, by the specification's definition: the bucket
 /// reaches to 2^(index/8), inclusive. `None` up to 2^-`zero`; what is above 2^`top` lies in the bucket after that.
-fn native_bucket(value: f64, zero: i32, top: i32) -> Option<i32> {
+#[must_use]
+pub fn native_bucket(value: f64, zero: i32, top: i32) -> Option<i32> {
     let bound = |index: i32| (f64::from(index) / 8.0).exp2();
     if value <= bound(-8 * zero) {
         return None;
