@@ -91,9 +91,11 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> DeltaInterval<M> {
     /// static STORAGE: Storage<10, 1, 16, Exponential, 1> = Storage::new();
     /// let (registry, at) = (STORAGE.registry(), Timestamp::from_unix_nanos);
     /// let iterations = registry.run_counter("iterations", Unit::One, "Iterations that ended")?;
-    /// let mut interval = DeltaInterval::on_heap(registry, ExportOptions::default(), at(1))
-    ///     .with_instruments(ObservedRows::on_heap(registry));
-    /// while !interval.read_some(registry, 512) {}
+    /// let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, ExportOptions::default())];
+    /// let (interval, _) = DeltaInterval::new(registry, ExportOptions::default(), memory, at(1))?;
+    /// let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+    /// let (rows, _observed_before) = ObservedRows::new(registry, memory)?;
+    /// let mut interval = interval.with_instruments(rows);
     /// registry.recorder().add_to_run(iterations, 3);
     /// interval.end(registry, at(2));
     /// assert_eq!(interval.observations_unsettled(), 1);

@@ -10,8 +10,8 @@ use super::layout::FIXED64;
 use super::metric_head::{self, MetricHead, data_field};
 use super::row_point::{MAX_ROW_POINT, PointAttributes, PointScale, RowPoint, RowPointWriter};
 use super::{
-    CUMULATIVE, DELTA, MAX_POINT, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, NAMED_BYTES, Resource, SPILL, Sources,
-    USUAL_BYTES, VARINT_FIELD,
+    CUMULATIVE, DELTA, MAX_POINT, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, NAMED_BYTES, Resource, SPILL,
+    Sources, USUAL_BYTES, VARINT_FIELD,
 };
 use crate::aggregates::observed::{CounterTotal, HistogramTotal};
 use crate::aggregates::observed_rows::FrozenObserved;

@@ -90,12 +90,7 @@ impl Declared {
         // Relaxed: the acquire load of how many are declared came before.
         let lengths = lengths.load(Ordering::Relaxed);
         let (name, description) = texts.split_at_checked(NAME_WORDS).unwrap_or_default();
-        Self {
-            name: text(name, lengths as u8),
-            description: text(description, (lengths >> 8) as u8),
-            shape,
-            index,
-        }
+        Self { name: text(name, lengths as u8), description: text(description, (lengths >> 8) as u8), shape, index }
     }
 
     pub(crate) fn named(&self) -> Named<'_> {

@@ -4,9 +4,7 @@ use crate::atomics::{AtomicU64, Ordering, const_unless_loom};
 use crate::metrics::InstrumentKind;
 use crate::metrics::handles;
 use crate::metrics::produced_names::clash;
-use crate::registry::instruments::declaration::{
-    Declaration, Declared, DeclaredWords, InstrumentShape, Reach,
-};
+use crate::registry::instruments::declaration::{Declaration, Declared, DeclaredWords, InstrumentShape, Reach};
 use crate::registry::instruments::instrument_error::InstrumentError;
 
 /// What a registry has once of its instruments.
