@@ -707,3 +707,44 @@ fn the_longest_point_fits_where_any_does() {
     let classic = longest(&storage, EXPLICIT, MIN_ANY_REQUEST);
     assert!(matches!(&classic, DecodedValue::Histogram { bounds, .. } if bounds.len() == MAX_BOUNDS), "{classic:?}");
 }
+
+#[test]
+fn an_interval_of_observations_alone_begins_where_the_last_settled_one_ended() {
+    let storage = Box::<Places>::default();
+    let (registry, resource) = (storage.registry(), Resource::new("shop"));
+    let handles = declare(registry);
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, EXPLICIT)];
+    let (interval, _) = DeltaInterval::new(registry, EXPLICIT, memory, at(1)).expect("room");
+    assert_eq!((interval.own_export(registry), interval.observations_unsettled()), (None, 0));
+    let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+    let mut interval = interval.with_instruments(ObservedRows::new(registry, memory).expect("room").0);
+    let mut recorder = registry.recorder();
+    recorder.add_to_run(handles.iterations, 3);
+    // The requests are read, and of own instruments some: it ends anew and is still the same.
+    interval.begin_to_end(at(10));
+    assert!(!interval.read_some(registry, 1));
+    interval.begin_to_end(at(20));
+    while !interval.read_some(registry, 1) {}
+    let mut buffer = vec![0; MIN_OPTIONS_REQUEST];
+    let mut shown = |interval: &DeltaInterval<Vec<u64>>| {
+        let (export, sources) =
+            (interval.own_export(registry).unwrap(), Sources::of_interval(registry, &resource, interval));
+        let part = export.next_request(sources, &mut buffer).unwrap()?;
+        let points = delta_points(part.of(&buffer));
+        assert_eq!(points.len(), 1);
+        Some((points[0].start, points[0].time, amount(&points[0].value)))
+    };
+    assert_eq!(shown(&interval), Some((1, 20, 3)));
+    // Nobody took it.
+    recorder.add_to_run(handles.iterations, 4);
+    interval.end(registry, at(30));
+    assert_eq!(shown(&interval), Some((1, 30, 7)));
+    let export = interval.own_export(registry).unwrap();
+    let end = export.skip(Sources::of_interval(registry, &resource, &interval)).unwrap().next;
+    assert_eq!(interval.settle_instruments(registry, export, end), 2);
+    interval.end(registry, at(40));
+    assert_eq!(shown(&interval), None);
+    recorder.add_to_run(handles.iterations, 5);
+    interval.end(registry, at(50));
+    assert_eq!(shown(&interval), Some((40, 50, 5)));
+}
