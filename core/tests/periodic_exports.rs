@@ -268,13 +268,18 @@ fn with_instruments(storage: &Observed, is_delta: bool, of_instruments: OfInstru
         let source = Cumulative::new(accounts, &resource, start).with_instruments();
         drive_with(source, false, || observe(registry), taken)
     };
-    // The gauges, which come last, are taken.
-    assert_eq!(cause, DropReason::Deadline);
-    let account = registry.observation_account(Exporter::OpenTelemetry);
-    assert_eq!((account.recorded, account.held), (registry.observations(), 0));
+    if of_instruments != OfInstruments::IsSilent(usize::MAX) {
+        // The gauges, which come last, are taken.
+        assert_eq!(cause, DropReason::Deadline);
+        assert_eq!(registry.observation_account(Exporter::OpenTelemetry).held, 0);
+    }
+    let requests = accounts.close(Exporter::OpenTelemetry, cause);
+    let account = accounts.observations().close(Exporter::OpenTelemetry, cause);
+    assert_eq!((requests.recorded, account.recorded), (registry.requests(), registry.observations()));
+    assert_eq!(requests.sent + requests.dropped.total(), requests.recorded, "{requests:?}");
     assert_eq!(account.sent + account.dropped.total(), account.recorded, "{account:?}");
     assert_eq!(registry.observation_account(Exporter::Statsd).recorded, 0, "of another exporter");
-    (taken, [registry.account(Exporter::OpenTelemetry), account])
+    (taken, [requests, account])
 }
 
 /// What the bodies of own instruments show of each metric: of counters the sum, of histograms the count.
@@ -296,6 +301,11 @@ fn observed(bodies: &[Vec<otlp::DecodedPoint>], is_delta: bool) -> [u64; 3] {
             .map(|(_, value)| value)
             .sum()
     })
+}
+
+/// In how many calls [`observe`] adds as much: a check is raised by 3, and iterations are by 5, at once.
+fn calls([checks, first_byte, iterations]: [u64; 3]) -> u64 {
+    checks / 3 + first_byte + iterations / 5
 }
 
 /// What [`observe`] adds to each of these in three rounds.
@@ -367,11 +377,29 @@ fn a_body_of_an_interval_that_nobody_answers_to_is_unconfirmed_and_costs_no_requ
     assert!(taken.not_taken.len() == TIMES && taken.not_taken.iter().all(|body| *body == taken.not_taken[0]));
     let [lost, arrived] = [&taken.not_taken[..1], &taken.bodies].map(|bodies| observed(bodies, true));
     assert_eq!([0, 1, 2].map(|metric| lost[metric] + arrived[metric]), OBSERVED);
-    // A check is raised by 3, and iterations are by 5, at once.
-    let calls = |[checks, first_byte, iterations]: [u64; 3]| checks / 3 + first_byte + iterations / 5;
     let unconfirmed = observations.dropped.get(DropReason::Unconfirmed);
     assert_eq!([observations.sent, unconfirmed, observations.dropped.total()], [arrived, lost, lost].map(calls));
     assert!(unconfirmed != 0);
+}
+
+#[test]
+fn at_a_stop_own_instruments_that_may_have_arrived_are_unconfirmed_and_the_rest_is_not() {
+    static STORAGES: [Observed; 2] = [Storage::new(), Storage::new()];
+    for (storage, is_delta) in STORAGES.iter().zip([false, true]) {
+        let (taken, [requests, observations]) =
+            with_instruments(storage, is_delta, OfInstruments::IsSilent(usize::MAX));
+        let unconfirmed = observations.dropped.get(DropReason::Unconfirmed);
+        assert!(observations.sent == 0 && unconfirmed != 0, "{observations:?}");
+        let never_sent = observations.dropped.get(DropReason::Unreachable);
+        assert_eq!(unconfirmed + never_sent, storage.registry().observations(), "{observations:?}");
+        // What was sent of them is in these bodies alone; of a delta, those that came again are the same.
+        let mut sent = taken.not_taken;
+        sent.dedup();
+        if is_delta {
+            assert_eq!(calls(observed(&sent, true)), unconfirmed);
+        }
+        assert_eq!(requests.dropped.get(DropReason::Unconfirmed), 0, "requests were answered: {requests:?}");
+    }
 }
 
 #[test]
