@@ -4,7 +4,7 @@ use crate::atomics::{AtomicU64, Ordering, const_unless_loom};
 use crate::metrics::InstrumentKind;
 use crate::metrics::handles;
 use crate::metrics::produced_names::clash;
-use crate::registry::instruments::declaration::{Declaration, Declared, DeclaredWords, Reach};
+use crate::registry::instruments::declaration::{Declaration, Declared, DeclaredWords, InstrumentShape, Reach};
 use crate::registry::instruments::instrument_error::InstrumentError;
 
 /// What a registry has once of its instruments.
@@ -63,6 +63,12 @@ impl<'a> Instruments<'a> {
     pub(crate) fn each(self) -> impl Iterator<Item = Declared> + use<'a> {
         let [first, second] = self.words;
         first.iter().chain(second).take(self.count()).map(Declared::read)
+    }
+
+    /// Of each the shape, and its index among those of its kind: without its texts, which take long to read.
+    pub(crate) fn shapes(self) -> impl Iterator<Item = (InstrumentShape, usize)> + use<'a> {
+        let [first, second] = self.words;
+        first.iter().chain(second).take(self.count()).map(InstrumentShape::read)
     }
 
     /// The one at this place in that order.
