@@ -87,7 +87,7 @@ impl Declared {
     /// Reads words that were written, and published since.
     pub(crate) fn read(words: &DeclaredWords) -> Self {
         let [shape, texts @ ..] = words;
-        // Relaxed: the acquire load of how many are declared came before.
+        // Relaxed, here and in `read_shape`: the acquire load of how many are declared came before.
         let shape = shape.load(Ordering::Relaxed);
         let (name, description) = texts.split_at_checked(NAME_WORDS).unwrap_or_default();
         Self {
@@ -96,6 +96,12 @@ impl Declared {
             shape: InstrumentShape::from_word(shape),
             index: (shape >> 32) as usize,
         }
+    }
+
+    /// The same without its texts: the shape and the index.
+    pub(crate) fn read_shape([shape, ..]: &DeclaredWords) -> (InstrumentShape, usize) {
+        let shape = shape.load(Ordering::Relaxed);
+        (InstrumentShape::from_word(shape), (shape >> 32) as usize)
     }
 
     pub(crate) fn named(&self) -> Named<'_> {
@@ -170,6 +176,7 @@ mod tests {
                     let read = Declared::read(&words);
                     assert_eq!((&*read.name, &*read.description), (name, description));
                     assert_eq!((read.shape, read.index), (shape, 1_022));
+                    assert_eq!(Declared::read_shape(&words), (shape, 1_022));
                 }
             }
         }
