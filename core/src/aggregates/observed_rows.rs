@@ -207,6 +207,11 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
         self.frozen().observations(instrument, series)
     }
 
+    /// The same of the cells at a place.
+    pub(crate) fn observations_at(&self, kind: InstrumentKind, at: CellPlace) -> u64 {
+        ObservedShape::observations(self.frozen().came_at(kind, at))
+    }
+
     /// What a counter counted of a series, or of the run, and is not settled; `None` where that is nothing.
     #[must_use]
     pub fn counter(&self, instrument: &OwnInstrument<'_>, series: Series) -> Option<CounterTotal> {
@@ -242,7 +247,8 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
 
     /// The row of what was taken out so far, and the row of what is unsettled.
     fn pair(&mut self, instrument: &OwnInstrument<'_>, series: Series) -> Option<(ObservedShape, [&mut [u64]; 2])> {
-        let (rows, pair) = (self.layout.of(instrument.kind()), self.layout.pair_of(instrument, series)?);
+        let (kind, place) = (instrument.kind(), instrument.place(series)?);
+        let (rows, pair) = (self.layout.of(kind), self.layout.pair_at(kind, place)?);
         let words = self.memory.as_mut().get_mut(rows.words_of(pair))?;
         let (kept, came) = words.split_at_mut_checked(rows.shape.additive_words())?;
         Some((rows.shape, [kept, came]))
@@ -282,7 +288,7 @@ pub(crate) struct FrozenObserved<'a> {
     layout: &'a ObservedLayout,
 }
 
-impl FrozenObserved<'_> {
+impl<'a> FrozenObserved<'a> {
     /// Observations in a row.
     pub(crate) fn observations(self, instrument: &OwnInstrument<'_>, series: Series) -> u64 {
         ObservedShape::observations(self.came(instrument, series))
@@ -303,18 +309,22 @@ impl FrozenObserved<'_> {
     }
 
     /// A row. It is empty where there is none.
-    fn came(&self, instrument: &OwnInstrument<'_>, series: Series) -> &[u64] {
-        let rows = self.layout.of(instrument.kind());
-        let words = self.layout.pair_of(instrument, series).and_then(|pair| self.memory.get(rows.words_of(pair)));
+    fn came(&self, instrument: &OwnInstrument<'_>, series: Series) -> &'a [u64] {
+        instrument.place(series).map(|at| self.came_at(instrument.kind(), at)).unwrap_or_default()
+    }
+
+    fn came_at(&self, kind: InstrumentKind, at: CellPlace) -> &'a [u64] {
+        let rows = self.layout.of(kind);
+        let words = self.layout.pair_at(kind, at).and_then(|pair| self.memory.get(rows.words_of(pair)));
         words.and_then(|words| words.get(rows.shape.additive_words()..)).unwrap_or_default()
     }
 }
 
 impl ObservedLayout {
     /// The number of a pair of rows that was cleared, among those of its kind.
-    fn pair_of(&self, instrument: &OwnInstrument<'_>, series: Series) -> Option<usize> {
-        let pair = instrument.place(series).map(CellPlace::number)?;
-        let is_there = pair < self.of(instrument.kind()).pairs && pair.checked_rem(self.capacity)? < self.cleared;
+    fn pair_at(&self, kind: InstrumentKind, at: CellPlace) -> Option<usize> {
+        let pair = at.number();
+        let is_there = pair < self.of(kind).pairs && pair.checked_rem(self.capacity)? < self.cleared;
         is_there.then_some(pair)
     }
 

@@ -172,6 +172,7 @@ mod tests {
                     let read = Declared::read(&words);
                     assert_eq!((&*read.name, &*read.description), (name, description));
                     assert_eq!((read.shape, read.index), (shape, 1_022));
+                    assert_eq!(InstrumentShape::read(&words), (shape, 1_022));
                 }
             }
         }

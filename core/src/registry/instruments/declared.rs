@@ -77,6 +77,12 @@ impl<'a> Instruments<'a> {
         self.word_at(place).filter(|_| is_declared).map(Declared::read)
     }
 
+    /// The shape of that one, and its index among those of its kind: for readers that look at many and use few.
+    pub(crate) fn shape_at(self, place: usize) -> Option<(InstrumentShape, usize)> {
+        let is_declared = place < self.count();
+        self.word_at(place).filter(|_| is_declared).map(InstrumentShape::read)
+    }
+
     fn word_at(self, place: usize) -> Option<&'a DeclaredWords> {
         let [first, second] = self.words;
         first.get(place).or_else(|| second.get(place.checked_sub(first.len())?))
