@@ -221,6 +221,13 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
         (is_histogram && ObservedShape::observations(row) != 0).then(|| shape.histogram(instrument, row))
     }
 
+    /// Whether a histogram has values of a series, or of the run, that are not settled. It may have observations and no value,
+    /// where its values were recorded during the reading before.
+    pub(crate) fn has_values(&self, instrument: &OwnInstrument<'_>, series: Series) -> bool {
+        let is_histogram = instrument.kind() == InstrumentKind::Histogram;
+        is_histogram && self.histograms.shape.has_values(self.came(instrument, series))
+    }
+
     /// Says that what is unsettled of a series, or of the run, has arrived or is lost. Returns how many observations that are.
     pub fn settle(&mut self, instrument: &OwnInstrument<'_>, series: Series) -> u64 {
         let Some((_, [_, came])) = self.pair(instrument, series) else { return 0 };
