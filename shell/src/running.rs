@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::export::{BETWEEN_TURNS, series_in_a_turn};
-use loaddensity_metrics_core::{Accounts, DropReason, Exporter, Phase, Registry};
+use loaddensity_metrics_core::{Accounts, DropReason, Exporter, ObservedRows, Phase, Registry};
 
 use crate::clock::ExporterClock;
 use crate::dispatcher::{EventDispatcher, EventQueue, abandon};
@@ -46,10 +46,17 @@ pub(crate) struct LaunchContext<R: Runtime> {
     pub(crate) clock: ExporterClock<R>,
     /// Where timestamps of a coarse clock are put.
     pub(crate) phase: Phase,
+    /// The intervals of the engine's own instruments, which have begun, for the launch that asked for them; `None` where the
+    /// storage has no room for any.
+    pub(crate) observed_rows: Option<ObservedRows<Vec<u64>>>,
 }
 
 /// An exporter that is about to start: all that can fail is done, and nothing visible has changed.
-pub(crate) struct PreparedExporter<R: Runtime>(Box<Launch<R>>);
+pub(crate) struct PreparedExporter<R: Runtime> {
+    launch: Box<Launch<R>>,
+    /// Whether it sends in intervals what the engine's own instruments count.
+    has_observed_rows: bool,
+}
 
 type Launch<R> = dyn for<'c> FnOnce(&'c mut LaunchContext<R>) -> Launching<'c, R> + Send;
 type Launching<'c, R> = Pin<Box<dyn Future<Output = RunningExporter<R>> + Send + 'c>>;
@@ -57,7 +64,7 @@ type Launching<'c, R> = Pin<Box<dyn Future<Output = RunningExporter<R>> + Send +
 impl<R: Runtime> PreparedExporter<R> {
     /// `launch` opens the account and starts the task.
     pub(crate) fn new(launch: impl FnOnce(&mut LaunchContext<R>) -> RunningExporter<R> + Send + 'static) -> Self {
-        Self(Box::new(move |context| Box::pin(ready(launch(context)))))
+        Self { launch: Box::new(move |context| Box::pin(ready(launch(context)))), has_observed_rows: false }
     }
 
     /// The same for an exporter of what is counted in intervals: `begin` makes them, and they begin once `read` has said
@@ -65,22 +72,43 @@ impl<R: Runtime> PreparedExporter<R> {
     /// between.
     pub(crate) fn of_intervals<I: Send + 'static>(
         begin: impl FnOnce(&LaunchContext<R>) -> I + Send + 'static,
-        read: impl Fn(&mut I, Registry<'static>, usize) -> bool + Send + 'static,
+        mut read: impl FnMut(&mut I, Registry<'static>, usize) -> bool + Send + 'static,
         launch: impl FnOnce(&mut LaunchContext<R>, I) -> RunningExporter<R> + Send + 'static,
     ) -> Self {
-        Self(Box::new(move |context| {
+        let launch: Box<Launch<R>> = Box::new(move |context| {
             Box::pin(async move {
                 let (registry, mut intervals) = (context.registry, begin(context));
-                while !read(&mut intervals, registry, series_in_a_turn(registry.recorders_read())) {
-                    context.runtime.sleep(BETWEEN_TURNS).await;
-                }
+                read_in_turns(context.runtime.clone(), registry, |series| read(&mut intervals, registry, series)).await;
                 launch(context, intervals)
             })
-        }))
+        });
+        Self { launch, has_observed_rows: false }
+    }
+
+    /// The same, where `launch` takes [`LaunchContext::observed_rows`].
+    pub(crate) fn with_observed_rows(self) -> Self {
+        Self { has_observed_rows: true, ..self }
     }
 
     pub(crate) async fn launch(self, context: &mut LaunchContext<R>) -> RunningExporter<R> {
-        (self.0)(context).await
+        let registry = context.registry;
+        if self.has_observed_rows && registry.has_room_for_instruments() {
+            let mut rows = ObservedRows::on_heap(registry);
+            read_in_turns(context.runtime.clone(), registry, |most| rows.freeze_some(registry, most)).await;
+            context.observed_rows = Some(rows);
+        }
+        (self.launch)(context).await
+    }
+}
+
+/// Calls `read` until it says that all is read. It is told how many series to read; other tasks have their turn in between.
+async fn read_in_turns<R: Runtime>(
+    runtime: R,
+    registry: Registry<'static>,
+    mut read: impl FnMut(usize) -> bool + Send,
+) {
+    while !read(series_in_a_turn(registry.recorders_read())) {
+        runtime.sleep(BETWEEN_TURNS).await;
     }
 }
 
@@ -98,9 +126,26 @@ pub(crate) struct RunningExporter<R: Runtime> {
     over: Receiver<()>,
     queue: Option<Arc<EventQueue>>,
     task: R::Task,
-    /// A second task, and the sign of its end.
-    side_task: Option<R::Task>,
-    side_task_ended: Option<Receiver<()>>,
+    /// Whether its task sends observations as well.
+    is_observing: bool,
+    side_tasks: Vec<SideTask<R>>,
+}
+
+/// A further task of an exporter.
+struct SideTask<R: Runtime> {
+    /// Ends the task where it is dropped.
+    _task: R::Task,
+    /// As that of the first task.
+    ended: Receiver<DropReason>,
+    /// Whether it sends observations.
+    is_observing: bool,
+}
+
+/// Why what an exporter did not send is dropped.
+pub(crate) struct DropCauses {
+    pub(crate) requests: DropReason,
+    /// `None` where it sends no observations.
+    pub(crate) observations: Option<DropReason>,
 }
 
 impl<R: Runtime> RunningExporter<R> {
@@ -127,24 +172,54 @@ impl<R: Runtime> RunningExporter<R> {
             over,
             queue: None,
             task,
-            side_task: None,
-            side_task_ended: None,
+            is_observing: false,
+            side_tasks: Vec::new(),
         }
     }
 
-    /// Starts `work` as a second task, which gets the same signal to stop and must end by its deadline. It has no account.
+    /// Its task sends observations as well, whose account is open.
+    pub(crate) fn observing(self) -> Self {
+        Self { is_observing: true, ..self }
+    }
+
+    /// Whether there is an account of observations.
+    pub(crate) fn is_observing(&self) -> bool {
+        self.is_observing || self.side_tasks.iter().any(|task| task.is_observing)
+    }
+
+    /// Starts `work` as a further task, which gets the same signal to stop and must end by its deadline. It has no account.
     pub(crate) fn with_side_task<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<StatusCell>) -> F) -> Self
+    where
+        F: Future<Output = DropReason> + Send + 'static,
+    {
+        self.with_task(runtime, false, work)
+    }
+
+    /// The same for a task that sends observations, whose account is open.
+    pub(crate) fn with_observing_task<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<StatusCell>) -> F) -> Self
+    where
+        F: Future<Output = DropReason> + Send + 'static,
+    {
+        self.with_task(runtime, true, work)
+    }
+
+    fn with_task<F>(
+        mut self,
+        runtime: &R,
+        is_observing: bool,
+        work: impl FnOnce(StopSignal, Arc<StatusCell>) -> F,
+    ) -> Self
     where
         F: Future<Output = DropReason> + Send + 'static,
     {
         let (end, ended) = async_channel::bounded(1);
         let work = Box::pin(work(self.stop.clone(), self.status_cell.clone()));
         let task = runtime.spawn(async move {
-            work.await;
             // Fails only where nobody waits any more.
-            let _ = end.try_send(());
+            let _ = end.try_send(work.await);
         });
-        Self { side_task: Some(task), side_task_ended: Some(ended), ..self }
+        self.side_tasks.push(SideTask { _task: task, ended, is_observing });
+        self
     }
 
     /// Closed when its task is over, however that ended; nothing ever comes.
@@ -199,32 +274,34 @@ impl<R: Runtime> RunningExporter<R> {
         self.stop.clone()
     }
 
-    /// Waits until it has ended, after it was asked to stop: until [`GRACE`] after its deadline at most. Returns the cause
-    /// for what it did not send. What is still in its queue is dropped for that cause.
-    pub(crate) async fn ended(self, runtime: &R) -> DropReason {
+    /// Waits until it has ended, after it was asked to stop: until [`GRACE`] after its deadline at most. Returns the causes
+    /// for what it did not send. What is still in its queue is dropped for the one of requests.
+    pub(crate) async fn ended(self, runtime: &R) -> DropCauses {
         let overdue = async {
             self.stop.overdue(runtime, GRACE - LAST_TURNS).await;
             runtime.sleep(LAST_TURNS).await;
-            None
         };
+        let (mut first, mut observing) = (None, None);
+        // Tasks themselves cannot be looked at from several threads.
+        let sides: Vec<_> = self.side_tasks.iter().map(|side| (side.ended.clone(), side.is_observing)).collect();
         let all_ended = async {
-            let ended = self.ended.recv().await;
-            if let Some(side_ended) = &self.side_task_ended {
-                // An error is the end as well.
-                let _ = side_ended.recv().await;
+            // An error is the end as well.
+            first = self.ended.recv().await.ok();
+            for (ended, is_observing) in sides {
+                let cause = ended.recv().await.ok();
+                observing = if is_observing { cause } else { observing };
             }
-            Some(ended)
         };
-        let ended = all_ended.or(overdue).await;
-        drop((self.task, self.side_task));
-        let cause = match ended {
-            Some(Ok(cause)) => cause,
-            Some(Err(_)) | None => DropReason::Deadline,
-        };
+        all_ended.or(overdue).await;
+        let is_observing = self.is_observing();
+        let observing = if self.is_observing { first } else { observing };
+        drop((self.task, self.side_tasks));
+        // Whoever did not say why has not ended by itself, or not well.
+        let cause = |said: Option<_>| said.unwrap_or(DropReason::Deadline);
         if let Some(queue) = self.queue {
-            abandon(&queue, cause);
+            abandon(&queue, cause(first));
         }
-        cause
+        DropCauses { requests: cause(first), observations: is_observing.then(|| cause(observing)) }
     }
 }
 

@@ -38,6 +38,9 @@ pub struct ExporterStatus {
     pub lingers: bool,
     /// Its accounting now, or at its end.
     pub account: Account,
+    /// The same of observations: calls that raised a counter of the engine's own or gave a histogram a value. `None` where the
+    /// storage has no room for such instruments.
+    pub observations: Option<Account>,
 }
 
 impl ExporterStatus {
@@ -54,7 +57,7 @@ impl ExporterStatus {
     }
 }
 
-/// How health is noted in a status: that of requests, or that of gauges and telemetry.
+/// How health is noted in a status: that of requests, of observations, or of gauges and telemetry.
 #[cfg(feature = "drivers")]
 pub(crate) type HealthNote = fn(&StatusCell, Health, &str);
 
@@ -63,8 +66,7 @@ pub(crate) type HealthNote = fn(&StatusCell, Health, &str);
 pub(crate) struct HealthReporter {
     status_cell: Arc<StatusCell>,
     note: HealthNote,
-    /// 0: requests; 1: gauges and telemetry.
-    part: usize,
+    part: SentPart,
     told: Health,
 }
 
@@ -72,12 +74,18 @@ pub(crate) struct HealthReporter {
 impl HealthReporter {
     /// Of requests.
     pub(crate) const fn of_requests(status_cell: Arc<StatusCell>) -> Self {
-        Self { status_cell, note: StatusCell::tell, part: 0, told: Health::Untried }
+        Self { status_cell, note: StatusCell::tell, part: SentPart::Requests, told: Health::Untried }
     }
 
-    /// Of gauges and telemetry, which a second task sends.
-    pub(crate) const fn of_side_task(status_cell: Arc<StatusCell>) -> Self {
-        Self { status_cell, note: StatusCell::tell_of_gauges, part: 1, told: Health::Untried }
+    /// Of observations, which a task of their own sends.
+    pub(crate) const fn of_observations(status_cell: Arc<StatusCell>) -> Self {
+        let (note, part): (HealthNote, _) = (StatusCell::tell_of_observations, SentPart::Observations);
+        Self { status_cell, note, part, told: Health::Untried }
+    }
+
+    /// Of gauges and telemetry, which another task sends.
+    pub(crate) const fn of_gauges(status_cell: Arc<StatusCell>) -> Self {
+        Self { status_cell, note: StatusCell::tell_of_gauges, part: SentPart::Gauges, told: Health::Untried }
     }
 
     /// Notes `health`. `words` are asked for only where something goes wrong.
@@ -93,7 +101,7 @@ impl HealthReporter {
     /// Notes what was sent, and how large a datagram may be.
     pub(crate) fn count(&self, traffic: Traffic, learned_bytes: Option<usize>) {
         let mut state = self.status_cell.lock();
-        state.traffic[self.part] = traffic;
+        state.traffic[self.part as usize] = traffic;
         state.learned_bytes = learned_bytes;
     }
 }
@@ -106,15 +114,23 @@ pub(crate) struct StatusCell {
     state: Mutex<CellState>,
 }
 
+/// What an exporter sends by itself, the most important first: an error of one is not shown while one before it has one.
+#[derive(Clone, Copy)]
+enum SentPart {
+    Requests,
+    Observations,
+    Gauges,
+}
+
+const SENT_PARTS: usize = 3;
+
 #[derive(Default)]
 struct CellState {
-    last_error: Option<String>,
-    last_error_of_gauges: Option<String>,
+    last_errors: [Option<String>; SENT_PARTS],
     reconnects: u64,
     turned_away: u64,
     learned_bytes: Option<usize>,
-    /// Of requests, and of gauges and telemetry.
-    traffic: [Traffic; 2],
+    traffic: [Traffic; SENT_PARTS],
 }
 
 impl StatusCell {
@@ -143,21 +159,28 @@ impl StatusCell {
     /// Notes how attempts to send requests go, in the words of the other side; empty where it had none.
     #[cfg(feature = "drivers")]
     pub(crate) fn tell(&self, health: Health, words: &str) {
-        match (health, words) {
-            (Health::Well, "") => self.went_well(),
-            // Nothing was tried to its end, or the words for it were told before.
-            (Health::Untried, _) | (_, "") => {}
-            (_, words) => self.failed(words),
-        }
+        self.tell_of(SentPart::Requests, health, words);
+    }
+
+    /// The same of observations.
+    #[cfg(feature = "datagrams")]
+    pub(crate) fn tell_of_observations(&self, health: Health, words: &str) {
+        self.tell_of(SentPart::Observations, health, words);
     }
 
     /// The same of gauges.
     #[cfg(feature = "datagrams")]
     pub(crate) fn tell_of_gauges(&self, health: Health, words: &str) {
+        self.tell_of(SentPart::Gauges, health, words);
+    }
+
+    #[cfg(feature = "drivers")]
+    fn tell_of(&self, part: SentPart, health: Health, words: &str) {
         match (health, words) {
-            (Health::Well, "") => self.gauges_went_well(),
+            (Health::Well, "") => self.part_went_well(part),
+            // Nothing was tried to its end, or the words for it were told before.
             (Health::Untried, _) | (_, "") => {}
-            (_, words) => self.gauges_failed(format!("gauges: {words}")),
+            (_, words) => self.part_failed(part, words.into()),
         }
     }
 
@@ -169,35 +192,49 @@ impl StatusCell {
 
     /// Notes that the last attempt failed, and why.
     pub(crate) fn failed(&self, error: impl Into<String>) {
-        self.note(&mut self.lock().last_error, error.into());
+        self.part_failed(SentPart::Requests, error.into());
     }
 
-    /// Notes that gauges did not get through, and why. It never hides an error of requests, and is not logged
-    /// while there is one.
+    /// Notes that observations did not get through, and why.
+    pub(crate) fn observations_failed(&self, error: impl Into<String>) {
+        self.part_failed(SentPart::Observations, error.into());
+    }
+
+    /// Notes that gauges did not get through, and why.
     pub(crate) fn gauges_failed(&self, error: impl Into<String>) {
-        let mut state = self.lock();
-        if state.last_error.is_some() {
-            state.last_error_of_gauges = Some(error.into());
-        } else {
-            self.note(&mut state.last_error_of_gauges, error.into());
-        }
+        self.part_failed(SentPart::Gauges, error.into());
     }
 
     /// Notes that the last attempt went well.
     pub(crate) fn went_well(&self) {
-        let mut state = self.lock();
-        match (state.last_error.take(), &state.last_error_of_gauges) {
-            (None, _) => {}
-            (Some(_), Some(error)) => self.log(error),
-            (Some(_), None) => self.log_recovery(),
-        }
+        self.part_went_well(SentPart::Requests);
     }
 
-    /// Notes that all gauges got through.
-    pub(crate) fn gauges_went_well(&self) {
+    /// It is logged unless an error is shown in its place.
+    fn part_failed(&self, part: SentPart, error: String) {
+        let error = match part {
+            SentPart::Requests => error,
+            SentPart::Observations => format!("own instruments: {error}"),
+            SentPart::Gauges => format!("gauges: {error}"),
+        };
         let mut state = self.lock();
-        if state.last_error_of_gauges.take().is_some() && state.last_error.is_none() {
-            self.log_recovery();
+        let (before, last) = state.last_errors.split_at_mut(part as usize);
+        let [last, ..] = last else { return };
+        if before.iter().flatten().next().is_none() && last.as_ref().is_none_or(|last| !says_the_same(last, &error)) {
+            self.log(&error);
+        }
+        *last = Some(error);
+    }
+
+    fn part_went_well(&self, part: SentPart) {
+        let mut state = self.lock();
+        let shown = state.last_error().cloned();
+        if state.last_errors[part as usize].take() != shown || shown.is_none() {
+            return;
+        }
+        match state.last_error() {
+            Some(error) => self.log(error),
+            None => self.log_recovery(),
         }
     }
 
@@ -208,20 +245,19 @@ impl StatusCell {
 
     /// What has left in datagrams since the start.
     pub(crate) fn traffic(&self) -> Traffic {
-        let [mut traffic, side] = self.lock().traffic;
-        traffic.sent += side.sent;
-        traffic.bytes += side.bytes;
-        traffic.dropped += side.dropped;
-        traffic.dropped_bytes += side.dropped_bytes;
-        traffic
+        self.lock().traffic.iter().fold(Traffic::default(), |mut sum, part| {
+            sum.sent += part.sent;
+            sum.bytes += part.bytes;
+            sum.dropped += part.dropped;
+            sum.dropped_bytes += part.dropped_bytes;
+            sum
+        })
     }
 
     /// Counts a connection for which there was no place, as `most` others were being answered.
     pub(crate) fn turned_away(&self, most: usize) {
-        let mut state = self.lock();
-        state.turned_away += 1;
-        let error = format!("all connections that may be served at a time ({most}) are busy; others get 503");
-        self.note(&mut state.last_error, error);
+        self.lock().turned_away += 1;
+        self.failed(format!("all connections that may be served at a time ({most}) are busy; others get 503"));
     }
 
     pub(crate) fn status(&self, account: Account) -> ExporterStatus {
@@ -229,7 +265,7 @@ impl StatusCell {
         ExporterStatus {
             exporter: self.exporter,
             address: self.address.clone(),
-            last_error: state.last_error.as_ref().or(state.last_error_of_gauges.as_ref()).cloned(),
+            last_error: state.last_error().cloned(),
             reconnects: state.reconnects + state.traffic[0].reconnects,
             turned_away: state.turned_away,
             refusals: state.traffic.iter().map(|traffic| traffic.refusals).sum(),
@@ -237,14 +273,8 @@ impl StatusCell {
             linger: self.linger,
             lingers: false,
             account,
+            observations: None,
         }
-    }
-
-    fn note(&self, last: &mut Option<String>, error: String) {
-        if last.as_ref().is_none_or(|last| !says_the_same(last, &error)) {
-            self.log(&error);
-        }
-        *last = Some(error);
     }
 
     fn log(&self, error: &str) {
@@ -257,6 +287,13 @@ impl StatusCell {
 
     fn lock(&self) -> MutexGuard<'_, CellState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CellState {
+    /// What is shown.
+    fn last_error(&self) -> Option<&String> {
+        self.last_errors.iter().flatten().next()
     }
 }
 
@@ -274,18 +311,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_gauges_does_not_hide_an_error_of_requests() {
+    fn an_error_of_what_is_less_important_does_not_hide_another() {
         static STORAGE: Storage<2, 1, 2> = Storage::new();
         let status_cell = StatusCell::new(Exporter::Influxdb, "http://x".into());
         let shown = || status_cell.status(STORAGE.registry().account(Exporter::Influxdb)).last_error;
-        status_cell.gauges_failed("gauges: refused");
+        status_cell.gauges_failed("refused");
         assert_eq!(shown().as_deref(), Some("gauges: refused"));
         status_cell.failed("refused");
-        status_cell.gauges_failed("gauges: gone");
+        status_cell.gauges_failed("gone");
+        assert_eq!(shown().as_deref(), Some("refused"));
+        status_cell.observations_failed("gone");
         assert_eq!(shown().as_deref(), Some("refused"));
         status_cell.went_well();
-        assert_eq!(shown().as_deref(), Some("gauges: gone"));
-        status_cell.gauges_went_well();
+        assert_eq!(shown().as_deref(), Some("own instruments: gone"));
+        status_cell.part_went_well(SentPart::Gauges);
+        assert_eq!(shown().as_deref(), Some("own instruments: gone"));
+        status_cell.part_went_well(SentPart::Observations);
         assert_eq!(shown(), None);
     }
 

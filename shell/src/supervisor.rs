@@ -107,7 +107,8 @@ impl<R: Runtime> Supervisor<R> {
         let phase = settings.identity.phase(random::number());
         let accounts = pump.accounts();
         let dispatcher = EventDispatcher::new(runtime.clone(), clock.clone(), pump, phase);
-        let context = LaunchContext { registry: settings.registry, accounts, clock, dispatcher, phase, runtime };
+        let registry = settings.registry;
+        let context = LaunchContext { registry, accounts, clock, dispatcher, phase, runtime, observed_rows: None };
         Self {
             context,
             identity: settings.identity,
@@ -300,9 +301,11 @@ impl<R: Runtime> Supervisor<R> {
         let all_end = async {
             for running in ending {
                 let (status_cell, has_queue) = (running.status_cell.clone(), running.has_queue());
-                let cause = running.ended(&runtime).await;
-                let account = close(accounts, status_cell.exporter(), has_queue, cause);
-                ended.push(status_cell.status(account));
+                let exporter = status_cell.exporter();
+                let causes = running.ended(&runtime).await;
+                let account = close(accounts, exporter, has_queue, causes.requests);
+                let observations = causes.observations.map(|cause| close_observations(accounts, exporter, cause));
+                ended.push(ExporterStatus { observations, ..status_cell.status(account) });
                 closed.push(account);
             }
         };
@@ -318,8 +321,10 @@ impl<R: Runtime> Supervisor<R> {
 
     fn status(&self) -> Vec<ExporterStatus> {
         let of = |running: &RunningExporter<R>| {
-            let status_cell = &running.status_cell;
-            status_cell.status(self.context.registry.account(status_cell.exporter()))
+            let (status_cell, registry) = (&running.status_cell, self.context.registry);
+            let exporter = status_cell.exporter();
+            let observations = running.is_observing().then(|| registry.observation_account(exporter));
+            ExporterStatus { observations, ..status_cell.status(registry.account(exporter)) }
         };
         let lingering = self.lingering.iter().map(|page| ExporterStatus { lingers: true, ..of(page) });
         // The page is the first of them all.
@@ -344,6 +349,21 @@ fn close(accounts: Accounts<'static>, exporter: Exporter, has_queue: bool, cause
         dropped = account.dropped.total(),
         "stopped"
     );
+    account
+}
+
+/// The last account of observations of `exporter`. What was not sent is dropped for `cause`.
+fn close_observations(accounts: Accounts<'static>, exporter: Exporter, cause: DropReason) -> Account {
+    let account = accounts.observations().close(exporter, cause);
+    if account.recorded != 0 {
+        tracing::info!(
+            exporter = exporter.as_str(),
+            recorded = account.recorded,
+            sent = account.sent,
+            dropped = account.dropped.total(),
+            "stopped sending observations"
+        );
+    }
     account
 }
 

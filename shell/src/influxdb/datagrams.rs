@@ -72,7 +72,7 @@ fn run_gauges<R: Runtime>(
         GaugePoints::new(gauges, times(context, config)),
         on_left_out,
     );
-    DatagramDriver::new(context, options(to, config), source, HealthReporter::of_side_task(status_cell), stop).run()
+    DatagramDriver::new(context, options(to, config), source, HealthReporter::of_gauges(status_cell), stop).run()
 }
 
 fn status_cell(to: &Destination) -> Arc<StatusCell> {

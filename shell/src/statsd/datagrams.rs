@@ -47,7 +47,7 @@ pub(super) fn start<R: Runtime>(
     };
     let over = running.over();
     running.with_side_task(&context.runtime, |stop, status_cell| {
-        let reporter = HealthReporter::of_side_task(status_cell.clone());
+        let reporter = HealthReporter::of_gauges(status_cell.clone());
         let telemetry = packets.telemetry.map(|transport| {
             let (registry, status_cell) = (context.registry, status_cell.clone());
             (encoder.telemetry(transport), move || done(registry, &status_cell, contexts.as_deref()))

@@ -20,6 +20,13 @@ impl CellPlace {
 }
 
 impl<'a> Registry<'a> {
+    /// Whether its storage was built with room for instruments of the engine's own.
+    #[must_use]
+    pub fn has_room_for_instruments(self) -> bool {
+        let kinds = [InstrumentKind::Counter, InstrumentKind::Histogram];
+        kinds.into_iter().any(|kind| self.own_instruments().room(kind) != 0)
+    }
+
     /// How often instruments of the engine's own were raised or got a value, since the storage was made.
     #[must_use]
     pub fn observations(self) -> u64 {
