@@ -125,7 +125,7 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> InstrumentMessages<'a, M> {
         let messages = RowMessages::new(&self.rows, &row.instrument, row.place.series).ok_or(Full)?;
         if self.is_single && row.place.item == 0 {
             // If one of its counters can never leave, none does.
-            self.encoder.encode(&messages, row.counters - 1..row.counters, out)?;
+            self.encoder.encode(&messages, row.counters - 1..row.counters, &mut out[packed.bytes..])?;
         }
         for item in row.place.item..row.items {
             if packed.items == most {

@@ -140,8 +140,10 @@ impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
 
     fn abandon(&mut self, _: DropReason) {
         self.packing.has_ended = true;
-        // Nothing told what became of the last call.
-        self.lost(0, true, DropReason::Unconfirmed);
+        if self.packing.taken != 0 {
+            // Nothing told what became of it.
+            self.lost(0, true, DropReason::Unconfirmed);
+        }
         if self.items.is_half_sent() {
             self.items.settle(1, 1, DropReason::Unconfirmed);
         }

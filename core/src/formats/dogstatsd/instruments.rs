@@ -21,9 +21,9 @@ use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 
 /// Messages that a histogram's row begins with: how many values there were, and their sum.
-const COUNT: usize = 0;
-const SUM: usize = 1;
 const COUNTERS: usize = 2;
+/// The first of them.
+const COUNT: usize = 0;
 /// Those that follow, where there is a value: the smallest, the largest, and the ones that 50, 95 and 99 % did not exceed.
 const GAUGES: usize = 5;
 
