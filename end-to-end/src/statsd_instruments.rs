@@ -103,7 +103,7 @@ pub(super) fn own_sums(datagrams: &[String]) -> (BTreeMap<String, u64>, usize) {
     (sums, gauges)
 }
 
-fn is_of_requests(datagram: &String) -> bool {
+fn is_of_requests(datagram: &str) -> bool {
     datagram.starts_with("loaddensity.request") || datagram.starts_with("loaddensity.response")
 }
 
@@ -136,7 +136,8 @@ pub fn own_instruments_add_up<R: Runtime>() {
         let requests = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
         assert_settled(&requests, 3);
         assert_all_sent(&registry.observation_account(Exporter::Statsd), 100 * OwnEngine::CALLS);
-        let (of_requests, own): (Vec<_>, Vec<_>) = receiver.finish().into_iter().partition(is_of_requests);
+        let (of_requests, own): (Vec<_>, Vec<_>) =
+            receiver.finish().into_iter().partition(|datagram: &String| is_of_requests(datagram));
         assert!(of_requests.iter().flat_map(|it| lines(it)).all(|line| line.contains(",outcome:success")));
         let is_single = own.iter().all(|datagram| lines(datagram).count() == 1);
         assert_eq!(is_single, number % 3 == 0, "each message is a datagram unless they share them");
