@@ -261,22 +261,34 @@ impl<'a> Registry<'a> {
         self.account_of(AccountKind::Observations, exporter)
     }
 
+    /// The account of observations, for a page that has just shown `all` of them. To read all again would take long where
+    /// there are many series.
+    pub(crate) fn observation_account_after(self, exporter: Exporter, all: u64) -> Account {
+        let account = self.consistent_account(exporter, self.ledger_of(AccountKind::Observations, exporter), || all);
+        // Another exporter may have sent since what the page shows is older than that.
+        Account { recorded: account.recorded.max(account.sent + account.dropped.total()), ..account }
+    }
+
     pub(crate) fn account_of(self, kind: AccountKind, exporter: Exporter) -> Account {
-        let ledger = self.ledger_of(kind, exporter);
+        self.consistent_account(exporter, self.ledger_of(kind, exporter), || self.recorded(kind))
+    }
+
+    /// The account that `ledger` keeps; `all` reads what was recorded, where that is not counted in the rings.
+    fn consistent_account(self, exporter: Exporter, ledger: &Ledger, all: impl Fn() -> u64) -> Account {
         let mut generation = ledger.generation();
-        let mut account = self.read_account(kind, exporter, ledger);
+        let mut account = self.read_account(exporter, ledger, &all);
         for _ in 0..ACCOUNT_READS {
             let now = ledger.generation();
             if now == generation {
                 break;
             }
             generation = now;
-            account = self.read_account(kind, exporter, ledger);
+            account = self.read_account(exporter, ledger, &all);
         }
         account
     }
 
-    fn read_account(self, kind: AccountKind, exporter: Exporter, ledger: &Ledger) -> Account {
+    fn read_account(self, exporter: Exporter, ledger: &Ledger, all: impl Fn() -> u64) -> Account {
         // First what was sent or dropped, then what was recorded: so the former is never more than the latter, whatever
         // other threads count meanwhile.
         let (sent, mut dropped) = ledger.outcome();
@@ -286,7 +298,7 @@ impl<'a> Registry<'a> {
         let in_buffer = ledger.held();
         let is_per_request = ledger.is_per_request();
         let rings = if is_per_request { self.rings() } else { Rings::default() };
-        let all = if is_per_request { rings.offered() } else { self.recorded(kind) };
+        let all = if is_per_request { rings.offered() } else { all() };
         let (recorded, ring_full) = ledger.since_start(all, rings.refused);
         dropped.add(DropReason::RingFull, ring_full.unwrap_or_default());
         let held = match (is_per_request, ledger.is_open()) {
@@ -298,6 +310,11 @@ impl<'a> Registry<'a> {
             (false, _) => 0,
         };
         Account { exporter, recorded, sent, held, dropped }
+    }
+
+    /// Whether `exporter` has ever opened an account of observations.
+    pub(crate) fn accounts_observations(self, exporter: Exporter) -> bool {
+        self.ledger_of(AccountKind::Observations, exporter).is_known()
     }
 
     /// Whether `exporter` has ever been started on this registry.

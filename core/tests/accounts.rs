@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::{
-    Classic, DefaultStorage, DropReason, DropStage, Event, Exponential, Exporter, Linger, ObservedRows, Packer, Sample,
-    Series, Sink, Storage, Unit,
+    Classic, DefaultStorage, DropReason, DropStage, Event, Exponential, Exporter, Linger, ObservedRows, Packer,
+    PageTotals, Sample, Series, Sink, Storage, Unit,
 };
 
 #[test]
@@ -111,7 +111,10 @@ fn a_page_that_lingers_counts_what_was_recorded_until_the_stop() {
     assert_eq!(accounts.linger(Exporter::Prometheus, Duration::MAX), None, "everything was seen");
     record(5);
     ledger.set_sent_total(14);
-    assert_eq!(accounts.linger(Exporter::Prometheus, Duration::MAX), Some(Linger::new(18, Duration::MAX)));
+    assert_eq!(
+        accounts.linger(Exporter::Prometheus, Duration::MAX),
+        Some(Linger::new(PageTotals { requests: 18, observations: 0 }, Duration::MAX))
+    );
     // Recorded, sent and held: right after the stop, while recording goes on, after a page from before the stop, and
     // after a later page.
     for (more, page, expected) in [(0, 0, (15, 11, 4)), (7, 0, (15, 11, 4)), (0, 16, (15, 13, 2)), (0, 25, (15, 15, 0))]
@@ -161,13 +164,16 @@ fn observations_have_accounts_that_requests_are_not_mixed_with() {
     sent_observations.add_dropped(DropReason::TooLarge, 1);
     assert_eq!(kept(), [(10, 0, 10, 0), (40, 30, 9, 1)]);
     sent.set_sent_total(11);
-    assert_eq!(requests.linger(exporter, Duration::MAX), None, "all requests were seen");
-    assert_eq!(observations.linger(exporter, Duration::MAX), Some(Linger::new(44, Duration::MAX)));
+    // All requests were seen, and not all observations: the page lingers for both.
+    let totals = PageTotals { requests: 11, observations: 44 };
+    assert_eq!(requests.linger(exporter, Duration::MAX), Some(Linger::new(totals, Duration::MAX)));
     record(1);
-    assert_eq!(kept(), [(11, 10, 1, 0), (40, 30, 9, 1)]);
+    assert_eq!(kept(), [(10, 10, 0, 0), (40, 30, 9, 1)]);
+    requests.delivered(exporter, PageTotals { requests: 12, observations: 40 });
+    assert_eq!(kept(), [(10, 10, 0, 0), (40, 36, 3, 1)]);
     let closed = observations.close(exporter, DropReason::Unscraped);
-    assert_eq!((closed.dropped.get(DropReason::Unscraped), closed.balanced()), (9, true));
-    assert_eq!(kept(), [(11, 10, 1, 0), (40, 30, 0, 10)]);
+    assert_eq!((closed.dropped.get(DropReason::Unscraped), closed.balanced()), (3, true));
+    assert_eq!(kept(), [(10, 10, 0, 0), (40, 36, 0, 4)]);
     assert!(!format!("{requests:?}").contains("40") && format!("{observations:?}").contains("40"));
 }
 

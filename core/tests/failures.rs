@@ -221,7 +221,7 @@ fn a_page_never_shows_more_failures_than_the_registry_has() {
         while !is_over.load(Ordering::Relaxed) {
             let mut page = Page::new(registry);
             while page.fill(&mut [0; 4_096]).expect("room for a line") != 0 {}
-            let shown = page.requests();
+            let shown = page.totals().requests;
             assert!(before <= shown && shown <= registry.requests(), "{before}, then {shown}");
             before = shown;
         }

@@ -5,8 +5,8 @@ mod common;
 use common::{body_of, page_of, whole};
 use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, Page, ScrapeOptions};
 use loaddensity_metrics_core::{
-    Classic, ConstantLabels, Counter, Exponential, Histogram, Histograms, LABEL_BYTES, LABELS, Registry, Sample,
-    Series, Storage, Timestamp, Unit,
+    Classic, ConstantLabels, Counter, DropReason, Exponential, Exporter, Histogram, Histograms, LABEL_BYTES, LABELS,
+    PageTotals, Registry, Sample, Series, Storage, Timestamp, Unit,
 };
 use loaddensity_metrics_vectors::contract::{Format, LATENCY_LE, SIZE_LE, ShownLabels, Spelling, millis, observed};
 use loaddensity_metrics_vectors::judge::pages::native_bucket;
@@ -474,6 +474,69 @@ fn a_page_without_declared_instruments_is_the_same_whatever_there_is_room_for() 
         [page_of(registry), whole(Page::open_metrics(registry)), body_of(Families::new(registry))]
     });
     assert_eq!(pages[0], pages[1]);
+}
+
+#[test]
+fn accounts_of_observations_are_shown_once_an_instrument_is_declared() {
+    let storage = Box::<Engine>::default();
+    let registry = storage.registry();
+    let accounts = registry.pump().expect("the only pump").accounts();
+    accounts.open(Exporter::Prometheus);
+    accounts.observations().open(Exporter::Prometheus);
+    let statsd = accounts.observations().open(Exporter::Statsd);
+    for page in [page_of(registry), whole(Page::open_metrics(registry)), body_of(Families::new(registry))] {
+        assert!(!String::from_utf8_lossy(&page).contains("exporter_observations"), "none is declared");
+    }
+    let failed = registry.counter("failed", Unit::One, "").expect("room");
+    let depth = registry.run_histogram("depth", Unit::One, "").expect("room");
+    let (mut recorder, series) = (registry.recorder(), registry.series("GET", "/a"));
+    (0..3).for_each(|by| recorder.add(failed, series, by));
+    recorder.add(failed, Series::OVERFLOW, 1);
+    (0..2).for_each(|value| recorder.observe_in_run(depth, value));
+    statsd.add_sent(4);
+    statsd.add_dropped(DropReason::Rejected, 1);
+
+    let mut page = Page::new(registry);
+    let mut bytes = Vec::new();
+    let mut buffer = [0; MAX_LINE];
+    while let Some(length) = page.fill(&mut buffer).ok().filter(|length| *length != 0) {
+        bytes.extend_from_slice(&buffer[..length]);
+    }
+    let totals = PageTotals { requests: 0, observations: 6 };
+    assert_eq!(page.totals(), totals);
+    let text = prometheus::parse(&bytes).expect("a page");
+    let value = |name: &str, labels: &[(&str, &str)]| {
+        text.sample(&format!("loaddensity_exporter_observations_{name}"), labels).map(|sample| sample.value)
+    };
+    let kept = |exporter: &str| {
+        let of = |name| value(name, &[("exporter", exporter)]);
+        let rejected = value("dropped_total", &[("exporter", exporter), ("cause", "rejected")]);
+        [of("recorded_total"), of("sent_total"), rejected, of("held")].map(|value| value.map(|value| value as u64))
+    };
+    assert_eq!(kept("prometheus"), [6, 0, 0, 6].map(Some));
+    assert_eq!(kept("statsd"), [6, 4, 1, 1].map(Some));
+    assert_eq!(kept("influxdb"), [None; 4], "it has no account");
+    openmetrics::parse(&whole(Page::open_metrics(registry))).expect("an OpenMetrics page");
+    let body = families::decode(&body_of(Families::new(registry))).expect("families");
+    assert_eq!(body.iter().filter(|family| family.name().contains("exporter_observations")).count(), 4);
+
+    accounts.delivered(Exporter::Prometheus, totals);
+    let account = registry.observation_account(Exporter::Prometheus);
+    assert_eq!((account.recorded, account.sent, account.held), (6, 6, 0));
+    // What another exporter has sent since is not older than what a page shows.
+    let mut page = Page::new(registry);
+    let mut bytes = Vec::new();
+    while let Some(length) = page.fill(&mut buffer[..700]).ok().filter(|length| *length != 0) {
+        bytes.extend_from_slice(&buffer[..length]);
+        (0..9).for_each(|_| recorder.add(failed, series, 1));
+        statsd.add_sent(9);
+    }
+    let text = prometheus::parse(&bytes).expect("a page");
+    let statsd = |name: &str| {
+        let name = format!("loaddensity_exporter_observations_{name}");
+        text.sample(&name, &[("exporter", "statsd")]).map(|sample| sample.value)
+    };
+    assert_eq!(statsd("recorded_total"), statsd("sent_total").map(|sent| sent + 1.0), "one was rejected");
 }
 
 /// The page in buffers of this many bytes, and after looking ahead so far.

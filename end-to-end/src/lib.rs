@@ -25,6 +25,7 @@ pub mod linger;
 pub mod moving;
 pub mod opentelemetry;
 pub mod otlp_delta;
+pub mod own_instruments;
 pub mod prometheus;
 pub mod proxy;
 pub mod secrets;
@@ -116,6 +117,11 @@ macro_rules! end_to_end {
             a_second_start_changes_only_what_is_different
             requests_that_no_scrape_has_seen_are_unscraped
             a_client_that_does_not_read_is_cut_off
+        );
+        $crate::end_to_end_group!($runtime, own_instruments:
+            a_scrape_shows_every_observation
+            a_page_lingers_until_its_last_observations_were_seen
+            without_room_for_instruments_nothing_is_said_of_observations
         );
         $crate::end_to_end_group!($runtime, linger:
             a_page_lingers_until_a_scrape_has_seen_all_of_it

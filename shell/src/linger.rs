@@ -47,7 +47,7 @@ impl Scrapes {
 }
 
 mod pages {
-    use loaddensity_metrics_core::Begun;
+    use loaddensity_metrics_core::{Begun, PageTotals};
 
     use super::{Accounts, Exporter, Mutex, Notify, Scrapes};
 
@@ -61,12 +61,11 @@ mod pages {
             if self.lock().is_some() { Begun::AfterStop } else { Begun::BeforeStop }
         }
 
-        /// Notes that a page that shows `requests` in all was delivered whole.
-        pub(crate) fn delivered(&self, requests: u64, begun: Begun) {
+        /// Notes that a page that shows this was delivered whole.
+        pub(crate) fn delivered(&self, shown: PageTotals, begun: Begun) {
             let mut note = self.lock();
-            if note.as_mut().is_none_or(|(linger, _)| linger.delivered(requests, begun)) {
-                self.accounts.ledger(Exporter::Prometheus).set_sent_total(requests);
-            }
+            let counted = note.as_mut().map_or(shown, |(linger, _)| linger.delivered(shown, begun));
+            self.accounts.delivered(Exporter::Prometheus, counted);
             self.seen.notify(usize::MAX);
         }
     }

@@ -75,7 +75,11 @@ pub(crate) async fn prepare<R: Runtime>(
     let constant = PrometheusConfig::constant_of(&identity.labels(&config.constant_labels))?;
     let (config, info) = (config.clone(), identity.run_info());
     Ok(PreparedExporter::new(move |context: &mut LaunchContext<R>| {
+        let is_observing = context.registry.has_room_for_instruments();
         context.accounts.open(Exporter::Prometheus);
+        if is_observing {
+            context.accounts.observations().open(Exporter::Prometheus);
+        }
         let status_cell = StatusCell::new(Exporter::Prometheus, config.page_address().url(bound));
         let status_cell = Arc::new(status_cell.with_linger(config.linger));
         let scrapes = Arc::new(Scrapes::new(context.accounts));
@@ -92,9 +96,10 @@ pub(crate) async fn prepare<R: Runtime>(
             turned_away: Connections::new(TURNED_AWAY),
             stop: stop.clone(),
         };
-        RunningExporter::launch(&context.runtime, stop, status_cell, server.run(listener))
+        let running = RunningExporter::launch(&context.runtime, stop, status_cell, server.run(listener))
             .bound_to(bound)
-            .scraped(scrapes)
+            .scraped(scrapes);
+        if is_observing { running.observing() } else { running }
     }))
 }
 

@@ -103,16 +103,15 @@ impl<'a> ModelledScrape<'a> {
 
     /// The kernel has the last byte.
     fn deliver(&mut self, reading: &PageInRead<'a>, shared: &mut Shared<'a>) -> Result<(), String> {
-        let (shown, total) = (total_in(&reading.bytes)?, reading.page.requests());
+        let (shown, totals) = (total_in(&reading.bytes)?, reading.page.totals());
+        let total = totals.requests;
         if shown != total {
             return Err(format!("a page shows {shown} requests and says {total}"));
         }
         shared.note(|| format!("page: {total} requests"));
-        let counts = self.linger.as_mut().is_none_or(|(linger, _)| linger.delivered(total, reading.begun));
+        let counted = self.linger.as_mut().map_or(totals, |(linger, _)| linger.delivered(totals, reading.begun));
         self.delivered = self.delivered.max(total);
-        if counts {
-            shared.pump.accounts().ledger(Exporter::Prometheus).set_sent_total(total);
-        }
+        shared.pump.accounts().delivered(Exporter::Prometheus, counted);
         Ok(())
     }
 

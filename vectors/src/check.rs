@@ -105,7 +105,7 @@ fn joined(mut families: exposition::Families<'_>, model: &Model, mut lengths: Le
             Err(error) => lengths.too_small(buffer.len(), error),
         }
     }
-    assert_eq!(families.requests(), model.requests());
+    assert_eq!(families.totals().requests, model.requests());
     body
 }
 
@@ -119,7 +119,7 @@ fn filled(mut page: exposition::Page<'_>, model: &Model, mut lengths: Lengths) -
             Err(error) => lengths.too_small(buffer.len(), error),
         }
     }
-    assert_eq!(page.requests(), model.requests());
+    assert_eq!(page.totals().requests, model.requests());
     bytes
 }
 

@@ -103,7 +103,7 @@ pub fn page(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&
     loop {
         let bytes = page.fill(buffer)?;
         if bytes == 0 {
-            return Ok(page.requests());
+            return Ok(page.totals().requests);
         }
         written(&buffer[..bytes]);
     }

@@ -27,6 +27,7 @@ mod time;
 
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
+use crate::registry::linger::PageTotals;
 use crate::request::series::Series;
 use crate::wire::text::out::{Full, TextWriter, TooSmall};
 use constant::TEXT_BYTES;
@@ -134,10 +135,10 @@ impl<'a> Page<'a> {
         self.line != 0 || self.scrape.look_ahead(series)
     }
 
-    /// Requests in the counter lines written so far: when the page is complete, the total that it shows.
+    /// What the lines written so far show: when the page is complete, all that it shows.
     #[must_use]
-    pub const fn requests(&self) -> u64 {
-        self.scrape.requests
+    pub const fn totals(&self) -> PageTotals {
+        self.scrape.totals()
     }
 
     fn begin(registry: Registry<'a>, is_open_metrics: bool) -> Self {
@@ -195,12 +196,12 @@ impl<'a> Page<'a> {
         if self.line == 0 {
             let sought = self.scrape.seek_own(&own, PASSED_OVER);
             let Some(series) = self.found(sought) else { return Ok(0) };
-            own.freeze(series, &mut self.scrape.lines, &self.scrape.options);
+            self.scrape.freeze_own(&own, series);
         }
         let mut line = usize::from(self.line);
         let written = own.write(&self.scrape.lines, &mut line, out);
         if line == own.line_count(&self.scrape.lines) {
-            self.scrape.row += 1;
+            self.scrape.pass_own();
             self.line = 0;
         } else {
             self.line = line as u8;
@@ -247,6 +248,11 @@ impl<'a> Page<'a> {
     /// Writes the next line about the registry and the exporters themselves.
     fn write_status(&mut self, metric: &StatusMetric, out: &mut TextWriter<'_>) -> Result<(), Full> {
         if self.line == HEADER {
+            let (status, _) = self.scrape.status();
+            if !metric.is_shown(status) {
+                self.next_section();
+                return Ok(());
+            }
             metric.header(self.is_open_metrics, out)?;
             self.line = 0;
             return Ok(());

@@ -8,7 +8,7 @@ use crate::registry::account::{Account, AccountKind};
 use crate::registry::drop_reason::DropReason;
 use crate::registry::exporter::Exporter;
 use crate::registry::ledger::{self, Ledger};
-use crate::registry::linger::Linger;
+use crate::registry::linger::{Linger, PageTotals};
 
 /// What exporters open, write and close the accounts of a registry with.
 ///
@@ -76,18 +76,31 @@ impl<'a> Accounts<'a> {
         ledger
     }
 
-    /// Freezes the account of a page that is served after its exporter's stop, for `limit` at most. What was recorded
+    /// A page with these totals was delivered whole: it has reached whoever asked for it.
+    pub fn delivered(self, exporter: Exporter, shown: PageTotals) {
+        for kind in [AccountKind::Requests, AccountKind::Observations] {
+            self.registry.ledger_of(kind, exporter).set_sent_total(shown.of(kind));
+        }
+    }
+
+    /// Freezes both accounts of a page that is served after its exporter's stop, for `limit` at most. What was recorded
     /// before may still be sent; what is recorded later does not count. Returns `None` and changes nothing if all of it
     /// was sent before. No other thread may note a page as sent during this call.
     pub fn linger(self, exporter: Exporter, limit: Duration) -> Option<Linger> {
-        let (ledger, total) = (self.ledger(exporter), self.registry.recorded(self.kind));
-        let (sent, dropped) = ledger.outcome();
-        let (recorded, _) = ledger.since_start(total, 0);
-        if sent + dropped.total() >= recorded {
+        let registry = self.registry;
+        let totals = PageTotals { requests: registry.requests(), observations: registry.observations() };
+        let ledgers = [AccountKind::Requests, AccountKind::Observations]
+            .map(|kind| (registry.ledger_of(kind, exporter), totals.of(kind)));
+        let open = || ledgers.iter().filter(|(ledger, _)| ledger.is_open());
+        if !open().any(|(ledger, total)| {
+            let (sent, dropped) = ledger.outcome();
+            let (recorded, _) = ledger.since_start(*total, 0);
+            sent + dropped.total() < recorded
+        }) {
             return None;
         }
-        ledger.freeze(total);
-        Some(Linger::new(total, limit))
+        open().for_each(|(ledger, total)| ledger.freeze(*total));
+        Some(Linger::new(totals, limit))
     }
 
     /// Closes the account of an exporter that sends aggregates. What has not been sent is dropped for `cause`.

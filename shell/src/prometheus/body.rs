@@ -71,7 +71,7 @@ impl Pages {
             Some(compressor) => compressor.poll_next(&mut self.frames, cx),
         });
         if next.is_none() {
-            delivered.all_but_flushed(self.frames.requests(), self.begun);
+            delivered.all_but_flushed(self.frames.totals(), self.begun);
         }
         Poll::Ready(next)
     }

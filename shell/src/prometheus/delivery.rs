@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use loaddensity_metrics_core::Begun;
+use loaddensity_metrics_core::{Begun, PageTotals};
 
 use super::Moved;
 use super::connections::Admitted;
@@ -23,15 +23,15 @@ pub(super) struct Delivered {
     admitted: Admitted,
     /// Whether hyper has all of the answer that is under way.
     is_given: AtomicBool,
-    /// The total of a page that hyper has read to its end and not yet written out.
-    total: Mutex<Option<(u64, Begun)>>,
+    /// What a page shows that hyper has read to its end and not yet written out.
+    shown: Mutex<Option<(PageTotals, Begun)>>,
     moved: Moved,
 }
 
 impl Delivered {
     pub(super) fn new(scrapes: Arc<Scrapes>, status_cell: Arc<StatusCell>, admitted: Admitted) -> Self {
-        let (is_given, total) = (AtomicBool::new(false), Mutex::new(None));
-        Self { scrapes, status_cell, admitted, is_given, total, moved: Moved::default() }
+        let (is_given, shown) = (AtomicBool::new(false), Mutex::new(None));
+        Self { scrapes, status_cell, admitted, is_given, shown, moved: Moved::default() }
     }
 
     /// A request has come whole.
@@ -51,9 +51,9 @@ impl Delivered {
         self.scrapes.begun()
     }
 
-    /// hyper has all of a page that shows `total` requests.
-    pub(super) fn all_but_flushed(&self, total: u64, begun: Begun) {
-        *self.total.lock().unwrap_or_else(PoisonError::into_inner) = Some((total, begun));
+    /// hyper has all of a page that shows this.
+    pub(super) fn all_but_flushed(&self, shown: PageTotals, begun: Begun) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some((shown, begun));
     }
 
     /// hyper has all of an answer, or wants no more of it.
@@ -64,8 +64,8 @@ impl Delivered {
 
     /// Everything that hyper had is with the kernel.
     fn flushed(&self) {
-        if let Some((total, begun)) = self.total.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            self.scrapes.delivered(total, begun);
+        if let Some((shown, begun)) = self.shown.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.scrapes.delivered(shown, begun);
             self.status_cell.went_well();
         }
         if self.is_given.swap(false, Ordering::Relaxed) {

@@ -3,9 +3,9 @@
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use loaddensity_metrics_core::Registry;
 use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{ExpositionFormat, Families, MAX_LINE, Page, ScrapeOptions};
+use loaddensity_metrics_core::{PageTotals, Registry};
 
 use super::permits::Permit;
 use super::protobuf::ProtobufPage;
@@ -78,11 +78,11 @@ impl Frames {
         Poll::Pending
     }
 
-    /// After the last frame: the total of requests that the page shows.
-    pub(super) const fn requests(&self) -> u64 {
+    /// After the last frame: all that the page shows.
+    pub(super) const fn totals(&self) -> PageTotals {
         match &self.source {
-            PageSource::Page(page) => page.requests(),
-            PageSource::Families(protobuf) => protobuf.requests(),
+            PageSource::Page(page) => page.totals(),
+            PageSource::Families(protobuf) => protobuf.totals(),
         }
     }
 }

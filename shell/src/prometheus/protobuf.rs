@@ -1,6 +1,7 @@
 //! A page in protobuf. A family's length comes before it, so a family is buffered until its last metric is written.
 
 use bytes::{Bytes, BytesMut};
+use loaddensity_metrics_core::PageTotals;
 use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 
@@ -66,8 +67,8 @@ impl ProtobufPage {
         None
     }
 
-    /// After the last frame: the total of requests that the families show.
-    pub(super) const fn requests(&self) -> u64 {
-        self.families.requests()
+    /// After the last frame: all that the families show.
+    pub(super) const fn totals(&self) -> PageTotals {
+        self.families.totals()
     }
 }

@@ -22,6 +22,7 @@ use super::status::{STATUS, StatusMetric};
 use crate::counts::bounds::{BUCKETS, Quantity};
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
+use crate::registry::linger::PageTotals;
 use crate::request::label::ERROR_TYPE;
 use crate::request::series::Series;
 use crate::wire::protobuf::ReverseWriter;
@@ -81,10 +82,10 @@ impl<'a> Families<'a> {
         self.scrape.section == PageSection::End
     }
 
-    /// Requests in the counters written so far: when the families are complete, the total that they show.
+    /// What the metrics written so far show: when the families are complete, all that they show.
     #[must_use]
-    pub const fn requests(&self) -> u64 {
-        self.scrape.requests
+    pub const fn totals(&self) -> PageTotals {
+        self.scrape.totals()
     }
 
     /// Passes over series of which the current family shows nothing, at most `series` of them; returns whether that was
@@ -206,10 +207,9 @@ impl<'a> Families<'a> {
     fn own_metric(&mut self, place: usize, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         let Some(own) = OwnFamily::read(self.scrape.registry, place) else { return Ok(false) };
         let Some(series) = self.scrape.seek_own(&own, usize::MAX).series() else { return Ok(false) };
-        let Scrape { lines, options, .. } = &mut self.scrape;
-        let histogram = own.freeze(series, lines, options);
-        own.metric(histogram, lines, out)?;
-        self.scrape.row += 1;
+        let histogram = self.scrape.freeze_own(&own, series);
+        own.metric(histogram, &self.scrape.lines, out)?;
+        self.scrape.pass_own();
         Ok(true)
     }
 

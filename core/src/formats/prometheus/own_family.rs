@@ -56,24 +56,29 @@ impl<'a> OwnFamily<'a> {
         self.registry.entry(series).is_published() && self.instrument.is_shown(series)
     }
 
-    /// Freezes what it counted of a series, or of the run, for its lines. Returns all that a histogram has.
+    /// Freezes what it counted of a series, or of the run, for its lines. Returns all that a histogram has, and how many
+    /// observations that are.
     pub(super) fn freeze(
         &self,
         series: Series,
         lines: &mut SeriesLines,
         options: &ScrapeOptions,
-    ) -> Option<HistogramTotal> {
+    ) -> (Option<HistogramTotal>, u64) {
         let is_of_series = self.instrument.reach() == Reach::Series;
         let labels = is_of_series.then(|| self.registry.entry(series).labels::<PrometheusLabels>());
         let histogram = self.instrument.histogram(series);
-        match &histogram {
-            Some(total) => lines.freeze_own(labels, options, total.sum, total.buckets.counts()),
+        let observations = match &histogram {
+            Some(total) => {
+                lines.freeze_own(labels, options, total.sum, total.buckets.counts());
+                total.number
+            }
             None => {
                 let total = self.instrument.counter(series).unwrap_or_default();
                 lines.freeze_own(labels, options, total.sum, &[total.sum]);
+                total.number
             }
-        }
-        histogram
+        };
+        (histogram, observations)
     }
 
     /// Writes the lines before the samples.

@@ -6,10 +6,12 @@ use super::options::ScrapeOptions;
 use super::own_family::OwnFamily;
 use super::series::SeriesLines;
 use super::status::{STATUS, Status};
+use crate::aggregates::observed::HistogramTotal;
 use crate::counts::bounds::Bounds;
 use crate::labels::prometheus::PrometheusLabels;
 use crate::registry::Registry;
 use crate::registry::gauges::GAUGES;
+use crate::registry::linger::PageTotals;
 use crate::request::series::Series;
 
 /// What a page shows, and how far it has come.
@@ -23,8 +25,10 @@ pub(super) struct Scrape<'a> {
     pub(super) row: u32,
     /// What that series shows, frozen.
     pub(super) lines: SeriesLines,
-    /// Requests in the counters written so far.
-    pub(super) requests: u64,
+    /// What was written so far.
+    totals: PageTotals,
+    /// Observations in what is frozen of an instrument of the engine's own.
+    frozen_observations: u64,
     /// Series below this are shown.
     end: u32,
     status: Option<Status>,
@@ -64,7 +68,8 @@ impl<'a> Scrape<'a> {
             section: PageSection::Family(Family::Requests),
             row: 0,
             lines: SeriesLines::NONE,
-            requests: 0,
+            totals: PageTotals::default(),
+            frozen_observations: 0,
             end: registry.series_end(),
             status: None,
         }
@@ -83,8 +88,25 @@ impl<'a> Scrape<'a> {
 
     /// Goes on after the series that was frozen.
     pub(super) fn pass_series(&mut self) {
-        self.requests += self.lines.requests();
+        self.totals.requests += self.lines.requests();
         self.row += 1;
+    }
+
+    /// Freezes what an instrument of the engine's own counted of a series, or of the run. Returns all that a histogram has.
+    pub(super) fn freeze_own(&mut self, own: &OwnFamily<'_>, series: Series) -> Option<HistogramTotal> {
+        let (histogram, observations) = own.freeze(series, &mut self.lines, &self.options);
+        self.frozen_observations = observations;
+        histogram
+    }
+
+    /// Goes on after what was frozen of it.
+    pub(super) fn pass_own(&mut self) {
+        self.totals.observations = self.totals.observations.wrapping_add(self.frozen_observations);
+        self.row += 1;
+    }
+
+    pub(super) const fn totals(&self) -> PageTotals {
+        self.totals
     }
 
     /// Goes on to the next series that an instrument of the engine's own is shown of, past at most `most` others.
@@ -134,7 +156,7 @@ impl<'a> Scrape<'a> {
 
     /// The exporters and the registry as they were when a page first asked, and the options.
     pub(super) fn status(&mut self) -> (&Status, &ScrapeOptions) {
-        (self.status.get_or_insert_with(|| Status::of(self.registry)), &self.options)
+        (self.status.get_or_insert_with(|| Status::read(self.registry, self.totals.observations)), &self.options)
     }
 }
 

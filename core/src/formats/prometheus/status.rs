@@ -3,6 +3,7 @@
 use super::constant::ConstantText;
 use crate::registry::Registry;
 use crate::registry::account::Account;
+use crate::registry::account::AccountKind::{self, Observations, Requests};
 use crate::registry::drop_reason::DropReason;
 use crate::registry::exporter::Exporter;
 use crate::registry::usage::Usage;
@@ -12,13 +13,29 @@ use crate::wire::text::out::{Full, TextWriter};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Status {
     accounts: [Option<Account>; Exporter::ALL.len()],
+    /// All `None` where no instrument of the engine's own is declared.
+    observations: [Option<Account>; Exporter::ALL.len()],
     usage: Usage,
 }
 
 impl Status {
-    pub(super) fn of(registry: Registry<'_>) -> Self {
+    /// As it is after a page has shown so many observations.
+    pub(super) fn read(registry: Registry<'_>, shown: u64) -> Self {
         let account = |exporter| registry.is_known(exporter).then(|| registry.account(exporter));
-        Self { accounts: Exporter::ALL.map(account), usage: registry.usage() }
+        let has_instruments = registry.instrument_at(0).is_some();
+        let observations = |exporter| {
+            let is_shown = has_instruments && registry.accounts_observations(exporter);
+            is_shown.then(|| registry.observation_account_after(exporter, shown))
+        };
+        let (accounts, observations) = (Exporter::ALL.map(account), Exporter::ALL.map(observations));
+        Self { accounts, observations, usage: registry.usage() }
+    }
+
+    const fn of(&self, kind: AccountKind) -> &[Option<Account>; Exporter::ALL.len()] {
+        match kind {
+            Requests => &self.accounts,
+            Observations => &self.observations,
+        }
     }
 }
 
@@ -32,38 +49,62 @@ pub(super) struct StatusMetric {
 
 enum StatusValue {
     /// One line per exporter.
-    Exporter(fn(&Account) -> u64),
+    Exporter(AccountKind, fn(&Account) -> u64),
     /// One line per exporter and cause.
-    Dropped,
+    Dropped(AccountKind),
     /// One line.
     Registry(fn(&Usage) -> u64),
 }
 
 /// In the order in which they are shown.
-pub(super) const STATUS: [StatusMetric; 9] = [
+pub(super) const STATUS: [StatusMetric; 13] = [
     StatusMetric {
         name: "loaddensity_exporter_recorded_total",
         kind: "counter",
         help: "Requests recorded since the exporter's start",
-        value: StatusValue::Exporter(|account| account.recorded),
+        value: StatusValue::Exporter(Requests, |account| account.recorded),
     },
     StatusMetric {
         name: "loaddensity_exporter_sent_total",
         kind: "counter",
         help: "Of those, requests that the backend has",
-        value: StatusValue::Exporter(|account| account.sent),
+        value: StatusValue::Exporter(Requests, |account| account.sent),
     },
     StatusMetric {
         name: "loaddensity_exporter_dropped_total",
         kind: "counter",
         help: "Of those, requests dropped, by cause",
-        value: StatusValue::Dropped,
+        value: StatusValue::Dropped(Requests),
     },
     StatusMetric {
         name: "loaddensity_exporter_held",
         kind: "gauge",
         help: "Of those, requests that wait to be sent",
-        value: StatusValue::Exporter(|account| account.held),
+        value: StatusValue::Exporter(Requests, |account| account.held),
+    },
+    StatusMetric {
+        name: "loaddensity_exporter_observations_recorded_total",
+        kind: "counter",
+        help: "Observations of the engine's own instruments since the exporter's start",
+        value: StatusValue::Exporter(Observations, |account| account.recorded),
+    },
+    StatusMetric {
+        name: "loaddensity_exporter_observations_sent_total",
+        kind: "counter",
+        help: "Of those, observations that the backend has",
+        value: StatusValue::Exporter(Observations, |account| account.sent),
+    },
+    StatusMetric {
+        name: "loaddensity_exporter_observations_dropped_total",
+        kind: "counter",
+        help: "Of those, observations dropped, by cause",
+        value: StatusValue::Dropped(Observations),
+    },
+    StatusMetric {
+        name: "loaddensity_exporter_observations_held",
+        kind: "gauge",
+        help: "Of those, observations that wait to be sent",
+        value: StatusValue::Exporter(Observations, |account| account.held),
     },
     StatusMetric {
         name: "loaddensity_registry_series",
@@ -121,6 +162,16 @@ impl StatusMetric {
         Ok(line + 1 < self.points())
     }
 
+    /// Whether the page has it, if only its name: that of observations only where there are some accounts of them.
+    pub(super) fn is_shown(&self, status: &Status) -> bool {
+        match self.value {
+            StatusValue::Exporter(Observations, _) | StatusValue::Dropped(Observations) => {
+                status.observations.iter().flatten().next().is_some()
+            }
+            _ => true,
+        }
+    }
+
     /// Name and help.
     pub(super) const fn about(&self) -> (&'static str, &'static str) {
         (self.name, self.help)
@@ -134,22 +185,22 @@ impl StatusMetric {
     pub(super) const fn points(&self) -> usize {
         match self.value {
             StatusValue::Registry(_) => 1,
-            StatusValue::Exporter(_) => Exporter::ALL.len(),
-            StatusValue::Dropped => Exporter::ALL.len() * DropReason::ALL.len(),
+            StatusValue::Exporter(..) => Exporter::ALL.len(),
+            StatusValue::Dropped(_) => Exporter::ALL.len() * DropReason::ALL.len(),
         }
     }
 
     /// One of its points; `None` where its exporter was never started.
     pub(super) fn point(&self, status: &Status, number: usize) -> Option<StatusPoint> {
-        let account = |number: usize| status.accounts.get(number)?.as_ref();
+        let account = |kind, number: usize| status.of(kind).get(number)?.as_ref();
         match self.value {
             StatusValue::Registry(value) => Some(StatusPoint { labels: ["", ""], value: value(&status.usage) }),
-            StatusValue::Exporter(value) => {
-                let account = account(number)?;
+            StatusValue::Exporter(kind, value) => {
+                let account = account(kind, number)?;
                 Some(StatusPoint { labels: [account.exporter.as_str(), ""], value: value(account) })
             }
-            StatusValue::Dropped => {
-                let account = account(number / DropReason::ALL.len())?;
+            StatusValue::Dropped(kind) => {
+                let account = account(kind, number / DropReason::ALL.len())?;
                 let cause = DropReason::ALL[number % DropReason::ALL.len()];
                 let labels = [account.exporter.as_str(), cause.as_str()];
                 Some(StatusPoint { labels, value: account.dropped.get(cause) })
