@@ -31,6 +31,7 @@ pub mod prometheus;
 pub mod proxy;
 pub mod secrets;
 pub mod statsd;
+pub mod statsd_instruments;
 pub mod statsd_interval;
 #[cfg(unix)]
 pub mod statsd_sockets;
@@ -223,6 +224,10 @@ macro_rules! end_to_end {
             a_stop_flushes
             a_missing_receiver_changes_no_sum
         );
+        $crate::end_to_end_group!($runtime, statsd_instruments:
+            own_instruments_add_up
+            own_instruments_that_do_not_arrive_change_no_sum
+        );
         $crate::end_to_end_group!($runtime, statsd_interval:
             gauges_come_at_every_interval
             gauges_come_at_the_stop
@@ -239,6 +244,7 @@ macro_rules! end_to_end {
         $crate::end_to_end_group!($runtime, statsd_unix:
             messages_arrive_over_each_kind_of_socket
             aggregates_gauges_and_telemetry_arrive_over_each_kind_of_socket
+            own_instruments_arrive_over_each_kind_of_socket
             packets_are_as_large_as_the_agent_reads
             an_agent_that_restarts_gets_what_has_waited
             a_packet_that_a_stream_did_not_take_goes_out_as_a_datagram

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, DropReason, Exporters, StatsdConfig, StatsdSocket};
+use loaddensity_metrics_shell::{Account, DropReason, Exporter, Exporters, StatsdConfig, StatsdSocket};
 
 use super::agent::Agent;
 use super::collector::PacketCollector;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
 use super::statsd::sums;
+use super::statsd_instruments::{self, OwnEngine};
 use super::{Capability, Folder, lacks, statsd_interval};
 
 /// How an Agent listens, and the socket setting of the sink.
@@ -83,6 +84,36 @@ pub fn aggregates_gauges_and_telemetry_arrive_over_each_kind_of_socket<R: Runtim
         assert_eq!((told("bytes_sent"), told("packets_dropped")), (Some(bytes as u64), Some(0)));
         assert_eq!(gauges, ["loaddensity.active_users:250|g\n"]);
         assert_eq!(statsd_interval::sums(&requests, ["ms", "h"]).0, engine.sums);
+    }
+}
+
+/// Instruments of the engine's own. Telemetry counts their packets and bytes: it leaves after the last of them.
+pub fn own_instruments_arrive_over_each_kind_of_socket<R: Runtime>() {
+    if lacks::<R>(&[Capability::Unix]) {
+        return;
+    }
+    for (collector, socket, transport) in [
+        (PacketCollector::of_datagrams as fn(&Path) -> _, StatsdSocket::UnixDatagram as fn(PathBuf) -> _, "uds"),
+        (PacketCollector::of_streams, StatsdSocket::UnixStream, "uds-stream"),
+    ] {
+        let folder = Folder::new();
+        let collector = collector(&folder.socket());
+        let (exporters, mut engine) = statsd_instruments::exporters::<R>();
+        let registry = engine.recorder.registry();
+        // Only the stop ends an interval.
+        let never = Duration::from_secs(3_600);
+        let config = StatsdConfig::default().socket(socket(folder.socket())).packed(true).telemetry(true);
+        exporters.start_statsd_sink(config.interval(never).instruments_interval(never)).expect("a socket");
+        engine.observe(500);
+        assert_all_sent(&stop(&exporters), 0);
+        assert_all_sent(&registry.observation_account(Exporter::Statsd), 500 * OwnEngine::CALLS);
+        let packets = collector.finish().concat();
+        let (telemetry, own): (Vec<_>, Vec<_>) = packets.into_iter().partition(|packet| packet.starts_with("datadog."));
+        let told = |metric| statsd_interval::told(&telemetry, transport, metric);
+        let bytes: usize = own.iter().map(String::len).sum();
+        assert_eq!((told("packets_sent"), told("bytes_sent")), (Some(own.len() as u64), Some(bytes as u64)));
+        let (sums, gauges) = statsd_instruments::own_sums(&own);
+        assert_eq!((sums, gauges), (engine.sums, 5 * 5));
     }
 }
 

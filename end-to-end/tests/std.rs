@@ -18,6 +18,10 @@ end_to_end_group!(Std, lifecycle:
     the_exporters_thread_is_as_its_user_wants_it
     a_hook_that_fails_leaves_nothing_that_runs
 );
+end_to_end_group!(Std, statsd_instruments:
+    own_instruments_add_up
+    own_instruments_that_do_not_arrive_change_no_sum
+);
 end_to_end_group!(Std, statsd_interval:
     gauges_come_at_every_interval
     gauges_come_at_the_stop
@@ -34,6 +38,7 @@ end_to_end_group!(Std, statsd_interval:
 end_to_end_group!(Std, statsd_unix:
     messages_arrive_over_each_kind_of_socket
     aggregates_gauges_and_telemetry_arrive_over_each_kind_of_socket
+    own_instruments_arrive_over_each_kind_of_socket
     packets_are_as_large_as_the_agent_reads
     an_agent_that_restarts_gets_what_has_waited
     a_packet_that_a_stream_did_not_take_goes_out_as_a_datagram

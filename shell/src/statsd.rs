@@ -1,5 +1,5 @@
 //! The DogStatsD sink: three messages per request, or per series and interval, over UDP or a Unix socket, and the engine's
-//! gauges.
+//! own instruments and gauges.
 
 use std::{fmt, io};
 
@@ -52,7 +52,8 @@ pub(crate) async fn prepare<R: Runtime>(
     let (packets, config) = (Packets { bytes, items, telemetry }, config.clone());
     Ok(PreparedExporter::new(move |context: &mut LaunchContext<R>| {
         datagrams::start(context, &encoder, (to, first, packets), &config)
-    }))
+    })
+    .with_observed_rows())
 }
 
 /// The first socket of a Unix destination, if somebody is there: an Agent need not have made its socket yet. Refuses what the

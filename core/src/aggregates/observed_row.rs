@@ -110,6 +110,12 @@ impl ObservedShape {
         HistogramTotal::of_row(instrument.registry(), instrument.quantity(), row)
     }
 
+    /// Whether the buckets of a histogram's row count anything.
+    pub(crate) fn has_values(self, row: &[u64]) -> bool {
+        let buckets = row.get(at::BUCKETS..self.additive_words()).unwrap_or_default();
+        buckets.iter().any(|count| *count != 0)
+    }
+
     /// The observations in a row.
     pub(crate) fn observations(row: &[u64]) -> u64 {
         word(row, at::NUMBER)

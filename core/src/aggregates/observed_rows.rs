@@ -228,6 +228,13 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
         self.frozen().histogram(instrument, series)
     }
 
+    /// Whether a histogram has values of a series, or of the run, that are not settled. It may have observations and no value,
+    /// where its values were recorded during the reading before.
+    pub(crate) fn has_values(&self, instrument: &OwnInstrument<'_>, series: Series) -> bool {
+        let is_histogram = instrument.kind() == InstrumentKind::Histogram;
+        is_histogram && self.layout.histograms.shape.has_values(self.frozen().came(instrument, series))
+    }
+
     /// Says that what is unsettled of a series, or of the run, has arrived or is lost. Returns how many observations that are.
     pub fn settle(&mut self, instrument: &OwnInstrument<'_>, series: Series) -> u64 {
         let Some((_, [_, came])) = self.pair(instrument, series) else { return 0 };

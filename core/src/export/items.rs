@@ -38,6 +38,12 @@ pub trait Items {
     /// [`Schedule::Intervals`]: super::posts::Schedule::Intervals
     fn freeze(&mut self, _now: Now) {}
 
+    /// Whether something that the first item belongs to has arrived in part, so that no interval may end before the rest was
+    /// tried.
+    fn is_half_sent(&self) -> bool {
+        false
+    }
+
     /// Reads some of what such an interval has, in as much time as other tasks can wait. Whether it is read whole: none of its
     /// items is packed or settled before.
     fn read_on(&mut self) -> bool {

@@ -8,6 +8,7 @@ mod aggregated_request;
 mod aggregator;
 mod counters;
 mod gauges;
+mod instruments;
 mod join;
 mod message_format;
 mod origin;
@@ -37,6 +38,7 @@ pub use aggregated_request::AggregatedRequest;
 pub use aggregator::{Aggregator, Packet};
 pub use counters::{ContextCount, CounterPacket};
 pub use gauges::{GaugeMessageEncoder, METRIC_BYTES};
+pub use instruments::{InstrumentMessageEncoder, RowMessages};
 pub use origin::{Cardinality, ORIGIN_BYTES, Origin, OriginError};
 pub use tags::{ConstantTags, TAG_BYTES, TagError};
 pub use telemetry::{ClientTransport, Telemetry, TelemetryEncoder};
@@ -147,6 +149,13 @@ impl<'a> MessageEncoder<'a> {
     #[must_use]
     pub fn gauges(&self) -> GaugeMessageEncoder<'a> {
         GaugeMessageEncoder::new(self.registry, self.format.clone())
+    }
+
+    /// An encoder for what the engine's own instruments count per interval, which has the prefix, the constant tags and the
+    /// origin of these messages.
+    #[must_use]
+    pub fn instruments(&self) -> InstrumentMessageEncoder<'a> {
+        InstrumentMessageEncoder::new(self.registry, self.format.clone())
     }
 
     /// An encoder for the sink's own metrics, which has the constant tags and the origin of these messages.

@@ -92,6 +92,9 @@ configuration! {
         /// when half of `buffer_events` wait. 1 ms to 1 day. Default 2 s, as with Datadog's clients. It is not the
         /// same as `interval`, as there: requests are sent more often than what changes slowly.
         pub aggregation_interval: Duration = Duration::from_secs(2),
+        /// Time from one message of an instrument of the engine's own and a series to the next, whether requests are sent
+        /// one by one or per interval; the last one comes at the stop. 1 ms to 1 day. Default 10 s.
+        pub instruments_interval: Duration = Duration::from_secs(10),
         /// Time from one message with a gauge of the engine, or with telemetry, to the next; the last one comes at the
         /// stop. 1 ms to 1 day. Default 10 s.
         pub interval: Duration = Duration::from_secs(10),
@@ -120,7 +123,7 @@ configuration! {
 
 shown_without_secrets!(StatsdConfig {
     host;
-    port, resolve_interval, socket, sockets, prefix, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_interval, interval, telemetry, origin,
+    port, resolve_interval, socket, sockets, prefix, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_interval, instruments_interval, interval, telemetry, origin,
 });
 
 impl Configuration for StatsdConfig {
@@ -132,6 +135,7 @@ impl Configuration for StatsdConfig {
         check.range("buffer_events", self.buffer_events, &BUFFER_EVENTS)?;
         check.wait("interval", self.interval)?;
         check.wait("aggregation_interval", self.aggregation_interval)?;
+        check.wait("instruments_interval", self.instruments_interval)?;
         self.check_aggregation(check)?;
         self.tags().map(drop)
     }

@@ -1,16 +1,19 @@
-//! How the sink's messages are put to work: per request or per interval, and the gauges and telemetry that are sent as well.
+//! How the sink's messages are put to work: per request or per interval, and what is sent as well: what own instruments count,
+//! gauges, telemetry.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_channel::Receiver;
+use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, METRIC_BYTES, MessageEncoder, Telemetry};
 use loaddensity_metrics_core::export::datagrams::{
-    AggregateDatagrams, AggregatePacking, DatagramSource, IntervalPacking, StatsdMessages,
+    AggregateDatagrams, AggregatePacking, DatagramSource, InstrumentMessages, IntervalPacking, StatsdMessages,
 };
-use loaddensity_metrics_core::{CALL_BYTES, DropReason, DropStage, Event, Exporter, Registry, SampleRate, Sampler};
+use loaddensity_metrics_core::{
+    CALL_BYTES, DropReason, DropStage, Event, Exporter, ObservedRows, Registry, SampleRate, Sampler,
+};
 
 use super::Packets;
 use crate::config::StatsdConfig;
@@ -24,7 +27,8 @@ use crate::runtime::Runtime;
 use crate::status::{HealthReporter, StatusCell};
 use crate::stop::StopSignal;
 
-/// Starts to send: requests through one set of sockets, gauges and telemetry through another.
+/// Starts to send: requests through one set of sockets, what own instruments count through another, gauges and telemetry
+/// through a third.
 pub(super) fn start<R: Runtime>(
     context: &mut LaunchContext<R>,
     encoder: &MessageEncoder<'static>,
@@ -46,6 +50,15 @@ pub(super) fn start<R: Runtime>(
         }
     };
     let over = running.over();
+    // Closed when observations are no longer sent, or never were.
+    let (alive, observing) = async_channel::bounded(1);
+    let running = match context.observed_rows.take() {
+        None => running,
+        Some(rows) => running.with_observing_task(&context.runtime, |stop, status_cell| {
+            let options = side_options(to.clone(), packets, config);
+            run_instruments(context, (encoder, rows, alive), (options, packets), (config, stop, status_cell))
+        }),
+    };
     running.with_side_task(&context.runtime, |stop, status_cell| {
         let reporter = HealthReporter::of_gauges(status_cell.clone());
         let telemetry = packets.telemetry.map(|transport| {
@@ -55,11 +68,38 @@ pub(super) fn start<R: Runtime>(
         let on_left_out = move || status_cell.gauges_failed(gauge_left_out(packets.bytes));
         let packing = IntervalPacking::new(packets.items, packets.bytes, config.interval, context.clock.read());
         let source = IntervalItemLender::new(packing, StatsdMessages::new(encoder.gauges(), telemetry), on_left_out);
-        let options = DatagramOptions { sockets: 1, at_once: false, ..options(to, None, packets, config) };
         let after = StopSignal::default();
-        let driver = DatagramDriver::new(context, options, source, reporter, after.clone());
-        driver.run().or(stops_after(over, stop, after))
+        let driver = DatagramDriver::new(context, side_options(to, packets, config), source, reporter, after.clone());
+        driver.run().or(stops_after([over, observing], stop, after))
     })
+}
+
+/// Sends what own instruments count until a stop has been carried out. Then, or when it is dropped, `alive` is.
+fn run_instruments<R: Runtime>(
+    context: &LaunchContext<R>,
+    (encoder, rows, alive): (&MessageEncoder<'static>, ObservedRows<Vec<u64>>, Sender<()>),
+    (options, packets): (DatagramOptions<R>, Packets),
+    (config, stop, status_cell): (&StatsdConfig, StopSignal, Arc<StatusCell>),
+) -> impl Future<Output = DropReason> + Send + use<R> {
+    let reporter = HealthReporter::of_observations(status_cell.clone());
+    let ledger = context.accounts.observations().open_after(Exporter::Statsd, rows.before());
+    let messages = InstrumentMessages::new(context.registry, (rows, ledger), encoder.instruments());
+    let messages = if packets.items == 1 { messages.with_single_messages() } else { messages };
+    let packing = IntervalPacking::new(packets.items, packets.bytes, config.instruments_interval, context.clock.read());
+    let on_left_out = move || status_cell.observations_failed(message_left_out(packets.bytes));
+    let source = IntervalItemLender::new(packing, messages, on_left_out);
+    let driver = DatagramDriver::new(context, options, source, reporter, stop);
+    async move {
+        let _alive = alive;
+        driver.run().await
+    }
+}
+
+/// What is said where a message of an own instrument fits into no packet of `bytes`.
+fn message_left_out(bytes: usize) -> String {
+    format!(
+        "a message is left out: with the prefix its name is longer than {METRIC_BYTES} bytes, or it is longer than {bytes}"
+    )
 }
 
 /// What is said where a gauge fits into no packet of `bytes`.
@@ -127,6 +167,11 @@ fn options<R: Runtime>(
     DatagramOptions { to, first, sockets: config.sockets, at_once: true, call_bytes: packets.bytes }
 }
 
+/// Of what is sent besides requests: through one socket, which is made when there is something to be sent.
+fn side_options<R: Runtime>(to: Destination, packets: Packets, config: &StatsdConfig) -> DatagramOptions<R> {
+    DatagramOptions { sockets: 1, at_once: false, ..options(to, None, packets, config) }
+}
+
 fn sampler(rate: SampleRate) -> Option<Sampler> {
     (!rate.is_all()).then(|| Sampler::new(rate, random::number()))
 }
@@ -146,12 +191,14 @@ fn done(registry: Registry<'static>, status_cell: &StatusCell, contexts: Option<
     }
 }
 
-/// Asks for the stop `after` once the sender of requests has ended, which `over` shows: the last telemetry counts its
-/// last packets.
-async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) -> DropReason {
+/// Asks for the stop `after` once the other senders have ended, which `over` shows: the last telemetry counts their last
+/// packets.
+async fn stops_after(over: [Receiver<()>; 2], stop: StopSignal, after: StopSignal) -> DropReason {
     let deadline = stop.asked().await;
-    // Nothing comes; an error is the sign.
-    let _ = over.recv().await;
+    for over in over {
+        // Nothing comes; an error is the sign.
+        let _ = over.recv().await;
+    }
     after.ask(deadline);
     std::future::pending().await
 }

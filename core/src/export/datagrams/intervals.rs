@@ -59,10 +59,10 @@ impl IntervalPacking {
         self.left_out
     }
 
-    /// Whether an interval ends now.
-    fn ends(&mut self, now: Now, is_last: bool) -> bool {
+    /// Whether an interval ends now; not while an item waits whose beginning has left.
+    fn ends(&mut self, now: Now, is_last: bool, is_half_sent: bool) -> bool {
         let is_due = now.tick >= self.due && !self.is_reading;
-        if self.has_ended || self.taken != 0 || !(is_last || is_due) {
+        if self.has_ended || self.taken != 0 || is_half_sent || !(is_last || is_due) {
             return false;
         }
         self.due = end_after(self.due, self.interval, now);
@@ -140,13 +140,20 @@ impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
 
     fn abandon(&mut self, _: DropReason) {
         self.packing.has_ended = true;
+        if self.packing.taken != 0 {
+            // Nothing told what became of it.
+            self.lost(0, true, DropReason::Unconfirmed);
+        }
+        if self.items.is_half_sent() {
+            self.items.settle(1, 1, DropReason::Unconfirmed);
+        }
     }
 }
 
 impl<I: Items> IntervalDatagrams<'_, I> {
     /// Freezes an interval that ends now, and reads on. Whether what ended last is read whole.
     fn read(&mut self, now: Now, is_last: bool) -> bool {
-        if self.packing.ends(now, is_last) {
+        if self.packing.ends(now, is_last, self.items.is_half_sent()) {
             self.items.freeze(now);
             self.packing.is_reading = true;
         }

@@ -9,6 +9,7 @@ use std::string::{String, ToString as _};
 use std::vec::Vec;
 use std::{vec, write};
 
+mod instruments;
 mod intervals;
 mod model;
 mod periodic;

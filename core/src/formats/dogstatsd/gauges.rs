@@ -54,7 +54,7 @@ impl<'a> GaugeMessageEncoder<'a> {
         for part in [&self.format.prefix, name.as_bytes(), b":", number.as_bytes(), b"|g"] {
             out.put_exact(part)?;
         }
-        self.format.put_own_fields(&mut out)?;
+        self.format.put_own_fields(true, &mut out)?;
         Ok(room - out.room())
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct MessageFormat {
     /// `|@0.5`.
     pub(super) rate: String<24>,
     pub(super) constant: ConstantTags,
-    /// Those of messages that have a time, and of gauges, where they are others.
+    /// Those of messages of which the last one stays, gauges and those that have a time, where they are others.
     pub(super) timed: Option<ConstantTags>,
     pub(super) fields: OriginFields,
     /// Whether the last message of a packet ends with a newline, as the others do.
@@ -120,20 +120,35 @@ impl MessageFormat {
         out.put(b"|#", 2)
     }
 
-    /// The constant tags of a message that has a time or is a gauge, or of any other.
-    const fn constant(&self, has_time: bool) -> &ConstantTags {
+    /// The constant tags of a message of which the last one stays, since it has a time or is a gauge, or of any other.
+    const fn constant(&self, last_stays: bool) -> &ConstantTags {
         match &self.timed {
-            Some(timed) if has_time => timed,
+            Some(timed) if last_stays => timed,
             _ => &self.constant,
         }
     }
 
-    /// Appends the fields of a gauge, which has no series: the constant tags and the origin.
-    pub(super) fn put_own_fields(&self, out: &mut ItemWriter<'_>) -> Result<(), Full> {
-        if let Some((_, tags)) = self.constant(true).text().split_first() {
+    /// Appends the fields of a message that has no series: the constant tags and the origin.
+    pub(super) fn put_own_fields(&self, last_stays: bool, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        if let Some((_, tags)) = self.constant(last_stays).text().split_first() {
             out.put_exact(b"|#")?;
             out.put_exact(tags)?;
         }
+        self.put_origin(out)
+    }
+
+    /// Appends the fields of a message that has a series and no outcome: its tags, the constant ones and the origin.
+    pub(super) fn put_fields_of_series(
+        &self,
+        tags: StoredText<'_>,
+        last_stays: bool,
+        out: &mut ItemWriter<'_>,
+    ) -> Result<(), Full> {
+        let mut room = [0; labels::BYTES];
+        let length = tags.copy_to(&mut room).ok_or(Full)?;
+        out.put_exact(b"|#")?;
+        out.put_exact(&room[..length])?;
+        self.put_constant_tags(&room[..length], last_stays, out)?;
         self.put_origin(out)
     }
 
@@ -163,7 +178,6 @@ impl MessageFormat {
 
     /// Appends the tags of a context, and the constant ones.
     pub(super) fn put_tags(&self, context: Context<'_>, has_time: bool, out: &mut ItemWriter<'_>) -> Result<(), Full> {
-        let constant = self.constant(has_time);
         let mut room = [0; labels::BYTES];
         let length = context.tags.copy_to(&mut room).ok_or(Full)?;
         let tags = &room[..length];
@@ -174,6 +188,12 @@ impl MessageFormat {
             out.put_exact(ERROR_TAG.as_bytes())?;
             out.put_exact(kind.as_str().as_bytes())?;
         }
+        self.put_constant_tags(tags, has_time, out)
+    }
+
+    /// Appends the constant tags after those of a series, but for those whose key the series has.
+    fn put_constant_tags(&self, tags: &[u8], last_stays: bool, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        let constant = self.constant(last_stays);
         if !has_more_than_method_and_name(tags) {
             return out.put_exact(constant.text());
         }

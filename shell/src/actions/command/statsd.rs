@@ -33,6 +33,7 @@ pub(super) static SIGNATURE: Signature = Signature::new(&["host", "port", "prefi
         "timestamps_of_counts",
         "aggregate",
         "aggregation_seconds",
+        "instruments_seconds",
         "interval_seconds",
         "telemetry",
         "container",
@@ -42,10 +43,11 @@ pub(super) static SIGNATURE: Signature = Signature::new(&["host", "port", "prefi
     .aliases(&[("constant_tags", "constant_labels"), (TIMESTAMPS, "timestamps_of_counts")]);
 
 /// Which parameter gives a field that has another name.
-pub(super) static FIELDS: [(&str, &str); 6] = [
+pub(super) static FIELDS: [(&str, &str); 7] = [
     ("socket", "url"),
     ("resolve_interval", "resolve_seconds"),
     ("aggregation_interval", "aggregation_seconds"),
+    ("instruments_interval", "instruments_seconds"),
     ("interval", "interval_seconds"),
     ("origin.container", "container"),
     ("origin.external", "external"),
@@ -93,6 +95,7 @@ fn overlaid(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<StatsdConf
         timestamps_of_counts: timestamps_of_counts(reader, aggregate)?.unwrap_or(base.timestamps_of_counts),
         aggregate,
         aggregation_interval: reader.seconds("aggregation_seconds")?.unwrap_or(base.aggregation_interval),
+        instruments_interval: reader.seconds("instruments_seconds")?.unwrap_or(base.instruments_interval),
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
         telemetry: reader.flag("telemetry")?.unwrap_or(base.telemetry),
         origin: origin(reader, base.origin)?,

@@ -643,8 +643,8 @@ fn statsd_takes_its_parameters_and_refuses_wrong_ones() {
     of_old["constant_tags"] = labels;
     same("LD_start_statsd_sink", [arguments, of_old], &Command::StartStatsd(dialect));
     let known = "the parameters are host, port, prefix, url, resolve_seconds, sockets, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, \
-                 distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_seconds, interval_seconds, \
-                 telemetry, container, external, cardinality";
+                 distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_seconds, instruments_seconds, \
+                 interval_seconds, telemetry, container, external, cardinality";
     refused(
         "LD_start_statsd_sink",
         &[
@@ -674,13 +674,17 @@ fn statsd_takes_the_parameters_for_aggregates() {
     let config = StatsdConfig {
         aggregate: true,
         aggregation_interval: Duration::from_millis(500),
+        instruments_interval: Duration::from_millis(1_500),
         interval: Duration::from_millis(2_500),
         telemetry: true,
         timestamps_of_counts: true,
         ..StatsdConfig::default()
     };
     let forms = [("timestamps_of_counts", json!(true)), ("timestamps", json!("counts"))].map(|(key, value)| {
-        json!({"aggregate": true, "aggregation_seconds": 0.5, "interval_seconds": 2.5, "telemetry": true, key: value})
+        json!({
+            "aggregate": true, "aggregation_seconds": 0.5, "instruments_seconds": 1.5, "interval_seconds": 2.5,
+            "telemetry": true, key: value,
+        })
     });
     same("LD_start_statsd_sink", forms, &Command::StartStatsd(config));
     let none = [json!({"timestamps": "none"}), json!({"timestamps_of_counts": false})];
@@ -820,6 +824,7 @@ fn values_inside_the_named_ranges_can_start_and_others_are_refused() {
         (influxdb, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
         (statsd, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
         (statsd, "sockets", [json!(1), json!(16)], [json!(0), json!(17)]),
+        (statsd, "instruments_seconds", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (statsd, "interval_seconds", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (statsd, "datagram_bytes", [json!(1), json!(65_507)], [json!(0), json!(65_508)]),
         (opentelemetry, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),

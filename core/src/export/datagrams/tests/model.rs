@@ -10,12 +10,17 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::*;
+use crate::aggregates::observed_rows::ObservedRows;
 use crate::events::event::Event;
 use crate::events::sink::Sink;
 use crate::formats::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
+use crate::metrics::unit::Unit;
+use crate::recorder::Recorder;
 use crate::registry::Registry;
+use crate::registry::account::Account;
 use crate::registry::exporter::Exporter;
 use crate::registry::ledger::Ledger;
+use crate::registry::storage::Exponential;
 use crate::request::sample::Timestamp;
 use core::ops::Range;
 
@@ -353,7 +358,10 @@ impl World {
 trait Load {
     fn offer(&mut self, event: Event);
     fn waiting(&self) -> usize;
-    fn ledger(&self) -> &Ledger;
+    /// Sent, dropped as `unconfirmed`, dropped, and held.
+    fn account(&self) -> [u64; 4];
+    /// What was not sent is dropped.
+    fn close(&mut self, _cause: DropReason) {}
     fn poll(&mut self, machine: &mut DatagramMachine, now: Now, buffer: &mut [u8]) -> DatagramAction;
     /// Requests of which everything has arrived: no less than the first, no more than the second.
     fn arrived(&self, datagrams: &[String]) -> (u64, u64);
@@ -369,8 +377,8 @@ macro_rules! of_sink {
             self.sink.len()
         }
 
-        fn ledger(&self) -> &Ledger {
-            self.sink.ledger()
+        fn account(&self) -> [u64; 4] {
+            account(self.sink.ledger())
         }
     };
 }
@@ -450,6 +458,81 @@ impl Load for Summed<'_> {
     }
 }
 
+/// Observations of instruments of the engine's own, of two series: each is 1.
+struct Observed<'a> {
+    registry: Registry<'a>,
+    recorder: Recorder<'a>,
+    items: InstrumentMessages<'a, Vec<u64>>,
+    packing: IntervalPacking,
+}
+
+type ObservedStorage = Storage<4, 1, 2, Exponential, 1, 1>;
+
+impl<'a> Observed<'a> {
+    fn new(registry: Registry<'a>, nature: Nature) -> Self {
+        let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+        let (rows, before) = ObservedRows::new(registry, memory).expect("as many words as it asks for");
+        let accounts = registry.pump().expect("the only one").accounts().observations();
+        let encoder = MessageEncoder::new(registry, "x").expect("a prefix").instruments();
+        let items = InstrumentMessages::new(registry, (rows, accounts.open_after(Exporter::Statsd, before)), encoder);
+        let items = if nature.items == 1 { items.with_single_messages() } else { items };
+        let interval = Duration::from_millis(90);
+        let packing = IntervalPacking::new(nature.items, nature.datagram_bytes, interval, Now::default());
+        Self { registry, recorder: registry.recorder(), items, packing }
+    }
+
+    fn tell(account: &Account) -> [u64; 4] {
+        let unconfirmed = account.dropped.get(DropReason::Unconfirmed);
+        assert_eq!(account.sent + account.dropped.total() + account.held, account.recorded);
+        [account.sent, unconfirmed, account.dropped.total(), account.held]
+    }
+}
+
+impl Load for Observed<'_> {
+    fn offer(&mut self, event: Event) {
+        let registry = self.registry;
+        let series = registry.series("GET", if event.response_bytes.is_multiple_of(3) { "/a" } else { "/b" });
+        if event.latency_ns.is_multiple_of(2) {
+            self.recorder.add(registry.counter("checks", Unit::One, "").expect("room"), series, 1);
+        } else {
+            self.recorder.observe(registry.histogram("batch", Unit::One, "").expect("room"), series, 1);
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        0
+    }
+
+    fn account(&self) -> [u64; 4] {
+        Self::tell(&self.registry.observation_account(Exporter::Statsd))
+    }
+
+    fn close(&mut self, cause: DropReason) {
+        let pump = self.registry.pump().expect("the only one");
+        Self::tell(&pump.accounts().observations().close(Exporter::Statsd, cause));
+    }
+
+    fn poll(&mut self, machine: &mut DatagramMachine, now: Now, buffer: &mut [u8]) -> DatagramAction {
+        machine.poll(now, &mut IntervalDatagrams::new(&mut self.items, &mut self.packing), buffer)
+    }
+
+    fn arrived(&self, datagrams: &[String]) -> (u64, u64) {
+        let [mut checks, mut counts, mut sums] = [0; 3];
+        for message in datagrams.iter().flat_map(|datagram| datagram.split('\n')) {
+            let (name, rest) = message.split_once(':').expect("a message");
+            let value = rest.split('|').next().and_then(|value| value.parse::<u64>().ok()).expect("a number");
+            match name {
+                "x.checks" => checks += value,
+                "x.batch.count" => counts += value,
+                "x.batch.sum" => sums += value,
+                _ => assert!(value == 1 && rest.contains("|g|"), "{message}"),
+            }
+        }
+        assert!(sums <= counts, "a sum leaves after its count");
+        (checks + sums, checks + counts)
+    }
+}
+
 /// Sent, dropped as `unconfirmed`, dropped, and held.
 fn account(ledger: &Ledger) -> [u64; 4] {
     let (sent, dropped) = ledger.outcome();
@@ -483,13 +566,16 @@ fn run(seed: u64, (nature, random): (Nature, Random), load: &mut impl Load) {
             }
         }
         let action = load.poll(&mut machine, world.now(), &mut buffer);
-        let [sent, _, dropped, held] = account(load.ledger());
+        let [sent, _, dropped, held] = load.account();
         assert_eq!(sent + dropped + held, offered, "the law");
         assert!(sent >= last_sent, "sent falls");
         (last_sent, polls) = (sent, polls + 1);
         assert!(polls < 1_500, "polled without end: {action:?}");
         match action {
-            DatagramAction::Done { .. } => break,
+            DatagramAction::Done { cause } => {
+                load.close(cause);
+                break;
+            }
             DatagramAction::Wait(wait) => {
                 let before = world.now;
                 let wakes = |socket: usize| wait.writable & 1 << socket != 0 && world.is_writable(socket);
@@ -505,7 +591,7 @@ fn run(seed: u64, (nature, random): (Nature, Random), load: &mut impl Load) {
         }
     }
     assert!(world.now <= deadline.max(stop), "done after the deadline: {:?} {deadline:?}", world.now);
-    let [sent, unconfirmed, dropped, held] = account(load.ledger());
+    let [sent, unconfirmed, dropped, held] = load.account();
     let (least, most) = load.arrived(&world.received);
     assert_eq!(held, 0);
     if nature.is_near || nature.is_stream {
@@ -514,6 +600,18 @@ fn run(seed: u64, (nature, random): (Nature, Random), load: &mut impl Load) {
         assert!(most <= sent + dropped && (least != most || sent == least), "{most} arrived, {sent} sent");
     } else {
         assert!(least <= sent + unconfirmed, "{least} arrived, {sent} sent, {unconfirmed} unconfirmed");
+    }
+}
+
+fn runs_observed(seeds: Range<u64>, is_stream: bool) {
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let nature = Nature::new(&mut random, is_stream);
+        let result = std::panic::catch_unwind(move || {
+            let storage = std::boxed::Box::<ObservedStorage>::default();
+            run(seed, (nature, random), &mut Observed::new(storage.registry(), nature));
+        });
+        assert!(result.is_ok(), "{}", format!("seed {seed}: {nature:?}"));
     }
 }
 
@@ -548,4 +646,10 @@ fn what_is_sent_over_udp_is_what_arrives_and_a_stop_ends_in_time() {
 #[test]
 fn what_is_sent_over_streams_is_what_arrives_and_a_stop_ends_in_time() {
     runs(1_000..1_030, true);
+}
+
+#[test]
+fn observations_that_are_sent_are_those_that_arrive() {
+    runs_observed(2_000..2_020, false);
+    runs_observed(3_000..3_015, true);
 }

@@ -174,6 +174,7 @@ fn errors_of_statsd_name_the_field_and_the_parameter() {
             "timestamps",
         ),
         (statsd(|c| c.aggregation_interval = Duration::ZERO), "aggregation_interval", json!({}), "aggregation_seconds"),
+        (statsd(|c| c.instruments_interval = Duration::ZERO), "instruments_interval", json!({}), "instruments_seconds"),
         (statsd(|c| c.interval = Duration::ZERO), "interval", json!({}), "interval_seconds"),
     ] {
         refused(&config, field, &arguments, key);
