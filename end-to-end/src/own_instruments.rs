@@ -13,10 +13,10 @@ use super::scraper::{ScrapeClient, any_port};
 /// An engine with a counter per series, a timer per series, and a histogram of the run.
 pub struct ObservingEngine {
     recorder: Recorder<'static>,
-    pub series: [Series; 2],
-    pub checks_failed: Counter,
-    pub first_byte: Histogram<Duration>,
-    pub depth: Histogram<u64>,
+    series: [Series; 2],
+    checks_failed: Counter,
+    first_byte: Histogram<Duration>,
+    depth: Histogram<u64>,
 }
 
 /// Observations in a round of [`ObservingEngine::observe`].
