@@ -106,17 +106,20 @@ impl ExportSource for Cumulative<'_> {
 mod tests {
     extern crate std;
 
+    use core::ptr;
     use core::time::Duration;
 
     use super::*;
+    use crate::aggregates::observed_rows::ObservedRows;
     use crate::export::periodic::Delta;
     use crate::formats::otlp::DeltaInterval;
-    use crate::registry::storage::Storage;
+    use crate::metrics::unit::Unit;
+    use crate::registry::storage::{Exponential, Storage};
     use crate::request::sample::Sample;
 
     #[test]
     fn what_both_sources_hold_is_what_their_account_holds() {
-        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        static STORAGE: Storage<4, 1, 2, Exponential, 1> = Storage::new();
         let (registry, resource, start) = (STORAGE.registry(), Resource::new("checkout"), Timestamp::default());
         let accounts = Accounts::new(registry);
         accounts.open(Exporter::OpenTelemetry);
@@ -129,6 +132,19 @@ mod tests {
         let delta = Delta::new(accounts, &resource, &mut interval);
         let cumulative = Cumulative::new(accounts, &resource, start);
         assert_eq!((cumulative.held(), delta.held()), (3, 3));
+        assert!(cumulative.observation_ledger().is_none() && delta.observation_ledger().is_none());
+        // The same of observations.
+        let iterations = registry.run_counter("iterations", Unit::One, "").expect("room");
+        let ledger = accounts.observations().open(Exporter::OpenTelemetry);
+        (0..2).for_each(|_| recorder.add_to_run(iterations, 7));
+        let memory = std::vec![0; ObservedRows::<std::vec::Vec<u64>>::words(registry)];
+        let (rows, _) = ObservedRows::new(registry, memory).expect("enough memory");
+        let mut interval = interval.with_instruments(rows);
+        let (cumulative, delta) = (cumulative.with_instruments(), Delta::new(accounts, &resource, &mut interval));
+        assert_eq!((cumulative.observations_held(), delta.observations_held()), (2, 2));
+        for of_source in [cumulative.observation_ledger(), delta.observation_ledger()] {
+            assert!(of_source.is_some_and(|of_source| ptr::eq(of_source, ledger)));
+        }
         assert_eq!(cumulative.body_limit(4 << 20), 4 << 20, "one recorder is read in no time");
     }
 
