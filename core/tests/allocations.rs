@@ -3,12 +3,14 @@
 #![allow(unsafe_code, reason = "a global allocator, here one that counts, cannot be written without")]
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-use loaddensity_metrics_core::influxdb::LineEncoder;
+use loaddensity_metrics_core::influxdb::{
+    BodyLimits, InstrumentEncoder, InstrumentPlace, InstrumentRows, LineEncoder, Precision,
+};
 use loaddensity_metrics_core::otlp::{DeltaInterval, Export, ExportOptions, OwnExport, Resource, Sources};
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC, Page};
 use loaddensity_metrics_core::{
-    DefaultStorage, DropReason, Event, EventEncoder, Exponential, Exporter, Label, ObservedRows, Outcome, Packer, Pump,
-    Registry, Sample, Sink, StatusLabel, Storage, Timestamp, TraceContext, Unit,
+    ConstantLabels, DefaultStorage, DropReason, Event, EventEncoder, Exponential, Exporter, Label, ObservedRows,
+    Outcome, Packer, Pump, Registry, Sample, Sink, StatusLabel, Storage, Timestamp, TraceContext, Unit,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -204,6 +206,30 @@ fn exports_of_own_instruments_allocate_nothing() {
         recorder.observe(first_byte, series, Duration::from_millis(number));
         assert_eq!(allocations_of(|| export_own(registry, &mut interval, &mut buffer)), 0);
     }
+}
+
+#[test]
+fn lines_of_own_instruments_allocate_nothing() {
+    static STORAGE: Storage<8, 1, 2, Exponential, 2, 2> = Storage::new();
+    let registry = STORAGE.registry();
+    let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+    let (rows, _) = ObservedRows::new(registry, memory).expect("enough memory");
+    let memory = vec![0; InstrumentRows::<Vec<u64>>::words(registry)];
+    let mut rows = InstrumentRows::new(registry, rows, memory).expect("enough memory");
+    let (series, mut recorder, mut buffer) = (registry.series("GET", "/items"), registry.recorder(), vec![0; 8_192]);
+    let (labels, at) = (ConstantLabels::default(), Timestamp::from_unix_nanos(1));
+    let mut send = || {
+        let checks = registry.counter("checks", Unit::One, "Checks").expect("room");
+        let sent = registry.run_histogram("sent", Unit::Bytes, "").expect("room");
+        recorder.add(checks, series, 1);
+        recorder.observe_in_run(sent, 7);
+        let encoder = InstrumentEncoder::new(registry, "m", &labels, Precision::Second).expect("a plain measurement");
+        rows.freeze();
+        let (from, limits) = (InstrumentPlace::FIRST, BodyLimits::NONE);
+        let body = rows.pack(&encoder, from, at, limits, &mut buffer).expect("room for a line");
+        assert_eq!((body.rows, rows.settle(from, body.next), rows.unsettled()), (2, 2, 0));
+    };
+    assert_eq!(allocations_of(|| (0..3).for_each(|_| send())), 0);
 }
 
 #[test]

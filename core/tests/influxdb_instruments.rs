@@ -97,9 +97,12 @@ fn bodies(rows: &mut Rows<'_>, registry: Registry<'_>, limits: BodyLimits, at: T
     }
 }
 
-/// A database: tags and time to fields. Points of one series and time become one.
+/// The tags and the time of a point.
+type PointKey = (Vec<(String, String)>, i64);
+
+/// A database, from points to their fields. Points of one series and time become one.
 #[derive(Default)]
-struct Database(BTreeMap<(Vec<(String, String)>, i64), BTreeMap<String, f64>>);
+struct Database(BTreeMap<PointKey, BTreeMap<String, f64>>);
 
 impl Database {
     fn store(&mut self, points: Vec<ParsedPoint>) {

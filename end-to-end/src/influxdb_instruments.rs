@@ -5,98 +5,36 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Account, Counter, DropReason, Exporter, Exporters, HeapStorage, Histogram, InfluxdbConfig, InfluxdbTarget,
-    InfluxdbUdp, InfluxdbUrl, Recorder, Registry, Sample, Series, Settings, Unit,
+    Account, DropReason, Exporters, InfluxdbConfig, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, Sample,
 };
 
 use super::http_server::{HttpReply, HttpServer};
 use super::load::{assert_all_sent, assert_settled, wait_until};
+use super::own_instruments::{OBSERVATIONS, ObservingEngine, ended, observing};
 use super::receiver::{DatagramReceiver, lines};
 
-/// What the fields of a series add up to: times are whole milliseconds, so that sums are exact.
+/// What each field adds up to, by the tags and the name.
 type FieldSums = BTreeMap<(String, String), f64>;
-
-/// Observations of one call of [`InstrumentEngine::observe`].
-const EACH: u64 = 5;
-
-/// An engine with instruments of its own.
-struct InstrumentEngine {
-    recorder: Recorder<'static>,
-    series: [Series; 2],
-    checks_failed: Counter,
-    iterations: Counter,
-    first_byte: Histogram<Duration>,
-    batch: Histogram<u64>,
-    next: u64,
-    sums: FieldSums,
-}
-
-impl InstrumentEngine {
-    fn new(registry: Registry<'static>) -> Self {
-        let mut recorder = registry.recorder();
-        let series = ["/items", "/orders"].map(|name| recorder.series("GET", name));
-        Self {
-            recorder,
-            series,
-            checks_failed: registry.counter("checks_failed", Unit::One, "Checks that failed").expect("room"),
-            iterations: registry.run_counter("iterations", Unit::One, "Iterations that ended").expect("room"),
-            first_byte: registry.timer("time_to_first_byte", "Until the first byte").expect("room"),
-            batch: registry.histogram("batch", Unit::Bytes, "Bytes of a batch").expect("room"),
-            next: 0,
-            sums: FieldSums::new(),
-        }
-    }
-
-    /// Observes [`EACH`] values, so many times.
-    fn observe(&mut self, times: u64) {
-        for number in self.next..self.next + times {
-            let series = self.series[(number % 2) as usize];
-            let tags = [",method=GET,name=/items", ",method=GET,name=/orders"][(number % 2) as usize];
-            let (millis, bytes) = (number % 50, number * 3 % 1_000);
-            self.recorder.add(self.checks_failed, series, number % 4);
-            self.recorder.add_to_run(self.iterations, 1);
-            self.recorder.observe(self.first_byte, series, Duration::from_millis(millis));
-            self.recorder.observe(self.first_byte, series, Duration::from_millis(1));
-            self.recorder.observe(self.batch, series, bytes);
-            for (tags, field, value) in [
-                (tags, "checks_failed", number % 4),
-                ("", "iterations", 1),
-                (tags, "time_to_first_byte_ms_count", 2),
-                (tags, "time_to_first_byte_ms_sum", millis + 1),
-                (tags, "batch_bytes_count", 1),
-                (tags, "batch_bytes_sum", bytes),
-            ] {
-                *self.sums.entry((tags.into(), field.into())).or_default() += value as f64;
-            }
-        }
-        self.next += times;
-    }
-
-    fn record(&mut self, requests: u64) {
-        (0..requests).for_each(|_| self.recorder.record(self.series[0], Sample::ok(Duration::from_millis(1))));
-    }
-}
 
 /// The points of all intervals add up to what was observed since the start, in both modes. The last interval is sent at the
 /// stop.
 pub fn own_instruments_add_up_over_udp<R: Runtime>() {
     for aggregate in [false, true] {
         let receiver = DatagramReceiver::start();
-        let (exporters, mut engine) = engine::<R>();
-        engine.observe(7);
-        engine.sums.clear();
+        let (exporters, mut engine) = observing::<R>();
+        observe(&mut engine, 7);
         let target = InfluxdbUdp::new("127.0.0.1", receiver.address.port());
         let config = config(target).aggregate(aggregate);
         exporters.start_influxdb_sink(config).expect("a socket");
         for round in 1..=3 {
-            engine.observe(100);
-            wait_until(|| observations(&exporters).sent == round * 100 * EACH);
+            observe(&mut engine, 100);
+            wait_until(|| observations(&exporters).sent == round * 100 * OBSERVATIONS);
         }
-        engine.observe(50);
-        engine.record(30);
+        observe(&mut engine, 50);
+        record(&exporters, &engine, 30);
         assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 30);
-        assert_all_sent(&last_account(&engine), 350 * EACH);
-        assert_eq!(sums(&receiver.finish()), engine.sums);
+        assert_all_sent(&ended(&exporters), 350 * OBSERVATIONS);
+        assert_eq!(sums(&receiver.finish()), sums_of(350));
     }
 }
 
@@ -104,69 +42,67 @@ pub fn own_instruments_add_up_over_udp<R: Runtime>() {
 pub fn own_instruments_add_up_over_http<R: Runtime>() {
     for aggregate in [false, true] {
         let server = HttpServer::start(|_, _| HttpReply::Status(204));
-        let (exporters, mut engine) = engine::<R>();
+        let (exporters, mut engine) = observing::<R>();
         exporters.start_influxdb_sink(to(&server).aggregate(aggregate)).expect("a sink");
         for round in 1..=3 {
-            engine.observe(100);
-            engine.record(10);
-            wait_until(|| observations(&exporters).sent == round * 100 * EACH);
+            observe(&mut engine, 100);
+            record(&exporters, &engine, 10);
+            wait_until(|| observations(&exporters).sent == round * 100 * OBSERVATIONS);
         }
-        engine.observe(50);
+        observe(&mut engine, 50);
         assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 30);
-        assert_all_sent(&last_account(&engine), 350 * EACH);
+        assert_all_sent(&ended(&exporters), 350 * OBSERVATIONS);
         let bodies = stored(&server);
         for body in &bodies {
             let own = lines(body).filter(|line| is_own(line)).count();
             assert!(own == 0 || own == lines(body).count(), "{body}");
         }
-        assert_eq!(sums(&bodies), engine.sums);
+        assert_eq!(sums(&bodies), sums_of(350));
     }
 }
 
 /// A server that refuses every point of an own instrument gets all requests, and the accounts say so.
 pub fn a_refused_instrument_costs_no_request<R: Runtime>() {
     let server = HttpServer::start(|post, _| HttpReply::Status(if is_own(&post.body) { 400 } else { 204 }));
-    let (exporters, mut engine) = engine::<R>();
+    let (exporters, mut engine) = observing::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
-    engine.observe(100);
-    engine.record(40);
+    observe(&mut engine, 100);
+    record(&exporters, &engine, 40);
     wait_until(|| observations(&exporters).held == 0);
-    engine.observe(10);
+    observe(&mut engine, 10);
     let status = exporters.status().remove(0);
     assert!(status.last_error.is_some_and(|error| error.starts_with("own instruments: ")), "it is told");
     assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 40);
-    let account = last_account(&engine);
-    assert_settled(&account, 110 * EACH);
-    assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 110 * EACH), "{account:?}");
+    let account = ended(&exporters);
+    assert_settled(&account, 110 * OBSERVATIONS);
+    assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 110 * OBSERVATIONS), "{account:?}");
 }
 
 /// What a server could not take is in the next points, and nothing is counted twice.
 pub fn an_interval_of_instruments_that_failed_is_in_the_next_one<R: Runtime>() {
     let server = HttpServer::start(|_, number| HttpReply::Status(if number < 3 { 503 } else { 204 }));
-    let (exporters, mut engine) = engine::<R>();
+    let (exporters, mut engine) = observing::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
-    engine.observe(100);
+    observe(&mut engine, 100);
     wait_until(|| server.posts().len() >= 2);
-    engine.observe(100);
-    wait_until(|| observations(&exporters).sent == 200 * EACH);
+    observe(&mut engine, 100);
+    wait_until(|| observations(&exporters).sent == 200 * OBSERVATIONS);
     assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 0);
-    assert_all_sent(&last_account(&engine), 200 * EACH);
-    assert_eq!(sums(&stored(&server)), engine.sums);
+    assert_all_sent(&ended(&exporters), 200 * OBSERVATIONS);
+    assert_eq!(sums(&stored(&server)), sums_of(200));
 }
 
 /// A silent server does not delay a stop beyond its deadline, and every observation is accounted for.
 pub fn a_silent_server_leaves_observations_unconfirmed<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Silence);
-    let settings = settings().stop_deadline(Duration::from_millis(300));
-    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let mut engine = InstrumentEngine::new(settings.registry);
+    let (exporters, mut engine) = observing::<R>();
     exporters.start_influxdb_sink(to(&server).timeout(Duration::from_secs(60))).expect("a sink");
-    engine.observe(50);
+    observe(&mut engine, 50);
     wait_until(|| server.posts().len() == 1);
     assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 0);
-    let account = last_account(&engine);
-    assert_settled(&account, 50 * EACH);
-    assert_eq!((account.sent, account.dropped.get(DropReason::Unconfirmed)), (0, 50 * EACH), "{account:?}");
+    let account = ended(&exporters);
+    assert_settled(&account, 50 * OBSERVATIONS);
+    assert_eq!((account.sent, account.dropped.get(DropReason::Unconfirmed)), (0, 50 * OBSERVATIONS), "{account:?}");
 }
 
 /// Where the storage has no room for any there is no account, and nothing is sent of them.
@@ -181,15 +117,23 @@ pub fn storage_without_room_for_instruments_sends_none<R: Runtime>() {
     assert!(!stored(&server).iter().any(|body| is_own(body)));
 }
 
-fn settings() -> Settings {
-    let storage = HeapStorage::builder(64, 4, 4_096).counters(2).histograms(2).build().expect("sizes that it can have");
-    Settings::on(Box::leak(Box::new(storage)).registry())
+fn observe(engine: &mut ObservingEngine, rounds: u64) {
+    (0..rounds).for_each(|_| engine.observe());
 }
 
-fn engine<R: Runtime>() -> (Exporters<R>, InstrumentEngine) {
-    let settings = settings();
-    let exporters = Exporters::start(settings).expect("a thread for the exporters");
-    (exporters, InstrumentEngine::new(settings.registry))
+fn record<R: Runtime>(exporters: &Exporters<R>, engine: &ObservingEngine, requests: u64) {
+    let mut recorder = exporters.registry().recorder();
+    (0..requests).for_each(|_| recorder.record(engine.series[0], Sample::ok(Duration::from_millis(1))));
+}
+
+/// What so many rounds add up to: halves and quarters, so that sums are exact.
+fn sums_of(rounds: u64) -> FieldSums {
+    let of_series = [(",method=GET,name=/items", 1.0), (",method=GET,name=/orders", 2.0)].map(|(tags, number)| {
+        let (sum, count) = ("first_byte_ms_sum", "first_byte_ms_count");
+        [(tags, "checks_failed", number), (tags, sum, 0.25 * number), (tags, count, 1.0)]
+    });
+    let all = of_series.into_iter().flatten().chain([("", "depth_sum", 7.0), ("", "depth_count", 1.0)]);
+    all.map(|(tags, field, value)| ((tags.into(), field.into()), value * rounds as f64)).collect()
 }
 
 fn config(target: impl Into<InfluxdbTarget>) -> InfluxdbConfig {
@@ -203,11 +147,6 @@ fn to(server: &HttpServer) -> InfluxdbConfig {
 
 fn observations<R: Runtime>(exporters: &Exporters<R>) -> Account {
     exporters.status()[0].observations.expect("there is room for instruments")
-}
-
-/// The account of observations after a stop.
-fn last_account(engine: &InstrumentEngine) -> Account {
-    engine.recorder.registry().observation_account(Exporter::Influxdb)
 }
 
 fn is_own(line: &str) -> bool {
