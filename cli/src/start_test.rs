@@ -78,7 +78,9 @@ pub(crate) fn engine_error(action: &JsonAction, error: &EngineError) -> ActionEr
         ),
         EngineError::Labels { task, source } => (format!("{}.labels", path_of(action, *task)), source.to_string()),
         EngineError::Verify { task, reason } => (format!("{}.verify", path_of(action, *task)), reason.clone()),
-        EngineError::Runtime(_) | EngineError::Gauge(_) => ("load engine".to_owned(), error.to_string()),
+        EngineError::Runtime(_) | EngineError::Gauge(_) | EngineError::Instrument(_) => {
+            ("load engine".to_owned(), error.to_string())
+        }
     };
     let problem = Problem::Misplaced { key, reason };
     ActionError::new(action, problem)

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::export::Now;
 use loaddensity_metrics_core::export::datagrams::InstrumentMessages;
 use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
+use loaddensity_metrics_core::otlp::{DeltaInterval, Export, ExportOptions, OwnExport, Resource, Sources};
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC, Page};
 use loaddensity_metrics_core::{
     DefaultStorage, DropReason, Event, EventEncoder, Exponential, Exporter, Label, ObservedRows, Outcome, Packer, Pump,
@@ -167,6 +167,46 @@ fn recording_by_status_allocates_nothing() {
         assert_eq!(allocations_of(|| record(registry, &long)), 0);
     }
     assert!(page_has_status(registry));
+}
+
+/// Exports of own instruments: totals, and then one interval.
+fn export_own(registry: Registry<'_>, interval: &mut DeltaInterval<Vec<u64>>, buffer: &mut [u8]) {
+    let (resource, [start, now]) = (Resource::new("shop"), [1, 2].map(Timestamp::from_unix_nanos));
+    let mut export = OwnExport::new(registry, start, now);
+    while let Some(part) = export.next_request(Sources::new(registry, &resource), buffer).expect("room for a point") {
+        export = part.next;
+    }
+    assert_eq!(export.observations(), registry.observations());
+    interval.end(registry, now);
+    let mut export = interval.own_export(registry).expect("it has own instruments");
+    let observations = interval.observations_unsettled();
+    assert_ne!(observations, 0);
+    while let Some(part) =
+        export.next_request(Sources::of_interval(registry, &resource, interval), buffer).expect("room for a point")
+    {
+        interval.settle_instruments(registry, export, part.next);
+        export = part.next;
+    }
+    assert_eq!((export.observations(), interval.observations_unsettled()), (observations, 0));
+}
+
+#[test]
+fn exports_of_own_instruments_allocate_nothing() {
+    static STORAGE: Storage<8, 1, 2, Exponential, 2, 2> = Storage::new();
+    let (registry, options) = (STORAGE.registry(), ExportOptions::default());
+    let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+    let (rows, _) = ObservedRows::new(registry, memory).expect("enough memory");
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, options)];
+    let (interval, _) = DeltaInterval::new(registry, options, memory, Timestamp::default()).expect("enough memory");
+    let (mut interval, mut buffer) = (interval.with_instruments(rows), vec![0; 8_192]);
+    let checks = registry.counter("checks", Unit::One, "Checks").expect("room");
+    let first_byte = registry.timer("first_byte", "").expect("room");
+    let (series, mut recorder) = (registry.series("GET", "/items"), registry.recorder());
+    for number in 0..3 {
+        recorder.add(checks, series, number);
+        recorder.observe(first_byte, series, Duration::from_millis(number));
+        assert_eq!(allocations_of(|| export_own(registry, &mut interval, &mut buffer)), 0);
+    }
 }
 
 #[test]

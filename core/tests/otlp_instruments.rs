@@ -4,17 +4,19 @@ mod common;
 
 use common::nasty_recording;
 use loaddensity_metrics_core::otlp::{
-    ExportOptions, HistogramAggregation, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, OwnExport, OwnPart,
-    Resource, Sources,
+    DeltaInterval, ExportOptions, HistogramAggregation, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, OwnExport,
+    OwnPart, Resource, Sources,
 };
 use loaddensity_metrics_core::{
-    Bounds, Classic, Counter, Exponential, Histogram, Histograms, LABEL_BYTES, MAX_BOUNDS, Registry, Sample, Series,
-    Storage, Timestamp, TooSmall, Unit, Weights,
+    Bounds, Classic, Counter, Exponential, Histogram, Histograms, InstrumentKind, LABEL_BYTES, MAX_BOUNDS,
+    ObservedRows, Registry, Sample, Series, Storage, Timestamp, TooSmall, Unit, Weights,
 };
 use loaddensity_metrics_vectors::contract::{Format, ShownLabels, Spelling, observed};
 use loaddensity_metrics_vectors::judge::exponential;
 use loaddensity_metrics_vectors::model::Model;
-use loaddensity_metrics_vectors::otlp::{DecodedPoint, DecodedValue, OVERFLOW, canonical, decode, unframe};
+use loaddensity_metrics_vectors::otlp::{
+    DecodedPoint, DecodedValue, OVERFLOW, canonical, decode, decode_delta, unframe,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -83,15 +85,18 @@ struct Engine<'a> {
     /// Series and requests.
     requests: Model,
     series: Vec<Series>,
-    /// Of each instrument the values of each series; of the run under the overflow series.
+    /// Of each instrument the values of each series; of the run under the overflow series. Of intervals: those that are not
+    /// settled.
     values: [BTreeMap<Series, Vec<u64>>; 5],
+    is_delta: bool,
 }
 
 impl<'a> Engine<'a> {
     fn new(registry: Registry<'a>, spellings: &[Spelling]) -> Self {
         let (mut requests, mut recorder) = (Model::new(), registry.recorder());
         let series = spellings.iter().filter_map(|spelling| requests.intern(&mut recorder, spelling).ok()).collect();
-        Self { registry, handles: declare(registry), requests, series, values: Default::default() }
+        let (handles, values) = (declare(registry), Default::default());
+        Self { registry, handles, requests, series, values, is_delta: false }
     }
 
     fn follow(&mut self, steps: &[Step]) {
@@ -126,34 +131,43 @@ impl<'a> Engine<'a> {
     /// What must be seen, and how many observations each point stands for.
     fn expected(&self, options: ExportOptions) -> Vec<(PointKey, ShownPoint, u64)> {
         let mut all = Vec::new();
-        for (place, (name, description, unit, is_histogram, is_of_run)) in DECLARED.into_iter().enumerate() {
-            let mut put = |series: Series, labels: ShownLabels| {
-                let none = Vec::new();
-                let values = self.values[place].get(&series).unwrap_or(&none);
-                let is_shown = match (is_histogram, is_of_run) {
-                    (true, _) => !values.is_empty(),
-                    (false, true) => true,
-                    (false, false) => self.has_counted(series),
-                };
-                if !is_shown {
-                    return;
-                }
-                let (extremes, value) = match is_histogram {
-                    true => self.histogram(options, unit == "ms", values),
-                    false => (None, DecodedValue::Sum(values.iter().sum::<u64>() as i64)),
-                };
-                let shown = (description.to_owned(), unit.to_owned(), extremes, value);
-                all.push(((format!("loaddensity.{name}"), labels), shown, values.len() as u64));
+        for (place, series, key) in self.places() {
+            let (_, description, unit, is_histogram, is_of_run) = DECLARED[place];
+            let none = Vec::new();
+            let values = self.values[place].get(&series).unwrap_or(&none);
+            let is_shown = match (is_histogram || self.is_delta, is_of_run) {
+                (true, _) => !values.is_empty(),
+                (false, true) => true,
+                (false, false) => self.has_counted(series),
             };
-            match is_of_run {
-                true => put(Series::OVERFLOW, Vec::new()),
-                false => self
-                    .requests
-                    .by_handle()
-                    .for_each(|(series, known)| put(series, known.spelling.shown(Format::Otlp))),
+            if !is_shown {
+                continue;
             }
+            let (extremes, value) = match is_histogram {
+                true => self.histogram(options, unit == "ms", values),
+                false => (None, DecodedValue::Sum(values.iter().sum::<u64>() as i64)),
+            };
+            all.push((key, (description.to_owned(), unit.to_owned(), extremes, value), values.len() as u64));
         }
         all
+    }
+
+    /// Each place in [`DECLARED`] with each series, and what its point would be called.
+    fn places(&self) -> Vec<(usize, Series, PointKey)> {
+        let of = |(place, (name, .., is_of_run)): (usize, (&str, &str, &str, bool, bool))| {
+            let named = |labels| (format!("loaddensity.{name}"), labels);
+            let known = self.requests.by_handle().map(|(series, known)| (series, known.spelling.shown(Format::Otlp)));
+            let series: Vec<_> = if is_of_run { vec![(Series::OVERFLOW, vec![])] } else { known.collect() };
+            series.into_iter().map(move |(series, labels)| (place, series, named(labels))).collect::<Vec<_>>()
+        };
+        DECLARED.into_iter().enumerate().flat_map(of).collect()
+    }
+
+    /// The values of a point that is settled.
+    fn take(&mut self, key: &PointKey) -> Vec<u64> {
+        let places = self.places();
+        let (place, series, _) = places.iter().find(|(.., known)| known == key).expect("a known point");
+        self.values[*place].remove(series).expect("values that were not settled")
     }
 
     /// Whether a series has requests or observations.
@@ -168,7 +182,7 @@ impl<'a> Engine<'a> {
     fn histogram(&self, options: ExportOptions, is_time: bool, values: &[u64]) -> (Extremes, DecodedValue) {
         let (unit, has_scale) = (if is_time { 1e6 } else { 1.0 }, self.registry.has_exponentials());
         let extremes = (*values.iter().min().unwrap() as f64 / unit, *values.iter().max().unwrap() as f64 / unit);
-        let extremes = (options.min_max && has_scale).then_some(extremes);
+        let extremes = (options.min_max && has_scale && !self.is_delta).then_some(extremes);
         if options.histograms == HistogramAggregation::Exponential && has_scale {
             let (threshold, above) = if is_time { (1.0 / 1_024.0, 160) } else { (0.0, 34 * 8) };
             return (extremes, exponential(values, unit, threshold, above));
@@ -215,12 +229,18 @@ fn key_of(point: &DecodedPoint) -> PointKey {
 
 /// The points of requests with gRPC's prefix, in the order in which they stand there.
 fn points<'b>(requests: impl IntoIterator<Item = &'b [u8]>) -> Vec<DecodedPoint> {
-    let of = |request: &[u8]| {
-        let message = unframe(request).expect("a frame");
-        canonical(message).expect("canonical");
-        decode(message).expect("a message")
-    };
-    requests.into_iter().flat_map(of).collect()
+    requests.into_iter().flat_map(|request| decode(message(request)).expect("a message")).collect()
+}
+
+/// The same of an interval.
+fn delta_points(request: &[u8]) -> Vec<DecodedPoint> {
+    decode_delta(message(request)).expect("a message")
+}
+
+fn message(request: &[u8]) -> &[u8] {
+    let message = unframe(request).expect("a frame");
+    canonical(message).expect("canonical");
+    message
 }
 
 /// Checks that these are all points, each once, and what stands around them.
@@ -244,7 +264,8 @@ fn judge(engine: &Engine<'_>, options: ExportOptions, times: (u64, u64), points:
 
 /// Checks that what a part says about itself is what it contains.
 fn judge_part(engine: &Engine<'_>, options: ExportOptions, (part, request): (&OwnPart, &[u8]), weights: Weights) {
-    let (points, expected) = (points([request]), engine.expected(options));
+    let points = if engine.is_delta { delta_points(request) } else { points([request]) };
+    let expected = engine.expected(options);
     assert_eq!((part.points, part.bytes), (points.len(), request.len()));
     let number = |key: PointKey| expected.iter().find(|(other, ..)| *other == key).expect("a point that is expected").2;
     let mut numbers: Vec<u64> = points.iter().map(|point| number(key_of(point))).collect();
@@ -326,6 +347,108 @@ proptest! {
     ) {
         cut(&Box::<Places>::default(), &steps, ALL[which], &limits);
         cut(&Box::<Places<Classic>>::default(), &steps, ALL[which], &limits);
+    }
+}
+
+/// What is recorded in an interval, the most bytes of a part, and how many parts are settled of it.
+type Round = (Vec<Step>, usize, usize);
+
+fn any_round() -> impl Strategy<Value = Round> {
+    (vec(any_step(), 0..20), prop_oneof![0..3_000_usize, Just(1 << 16)], prop_oneof![0..6_usize, Just(usize::MAX)])
+}
+
+/// Ends one interval after another. Checks what each has, and that what is settled of all adds up to what was counted.
+fn deltas<H: Histograms>(storage: &Places<H>, rounds: &[Round], options: ExportOptions) {
+    let (registry, resource) = (storage.registry(), Resource::new("shop"));
+    let mut engine = Engine::new(registry, &spellings());
+    // These are counted before the first interval.
+    engine.follow(&[(0, 0, 7), (1, 1, 5), (2, 0, 9), (4, 0, 8)]);
+    let before = totals(registry);
+    let counted = vec![7; ObservedRows::<Vec<u64>>::words(registry)];
+    let (rows, observed_before) = ObservedRows::new(registry, counted).expect("room");
+    assert_eq!(observed_before, engine.observations());
+    let memory = vec![7; DeltaInterval::<Vec<u64>>::words(registry, options)];
+    let (interval, _) = DeltaInterval::new(registry, options, memory, at(1)).expect("room");
+    let mut interval = interval.with_instruments(rows);
+    (engine.values, engine.is_delta) = (Default::default(), true);
+    let (mut start, mut end, mut is_begun, mut sums) = (1, 1, false, BTreeMap::new());
+    let last = (vec![], 1 << 16, usize::MAX);
+    for (number, (steps, limit, settled)) in rounds.iter().chain([&last]).enumerate() {
+        if is_begun || engine.observations() + interval.unsettled() == 0 {
+            start = end;
+        }
+        engine.follow(steps);
+        end = 10 * (number as u64 + 1);
+        interval.end(registry, at(end));
+        assert_eq!(interval.observations_unsettled(), engine.observations());
+        let (mut export, mut left, mut parts) = (interval.own_export(registry).expect("rows"), *settled, 0);
+        let mut buffer = vec![0xff; 1 << 16];
+        while left > 0 {
+            let sources = Sources::of_interval(registry, &resource, &interval).with_limit(*limit);
+            let Some(part) = export.next_request(sources, &mut buffer).expect("room") else { break };
+            let (request, weights) = (part.of(&buffer), export.weights_until(part.next, sources));
+            judge_part(&engine, options, (&part, request), weights);
+            let passed = export.skip(sources).expect("its first point");
+            assert!(passed.observations <= part.observations && passed.observations != 0);
+            for point in delta_points(request) {
+                assert_eq!((point.start, point.time), (start, end));
+                let key = key_of(&point);
+                let expected = engine.expected(options).into_iter().find(|(other, ..)| *other == key);
+                let shown: ShownPoint = (point.description, point.unit, point.extremes, point.value);
+                assert_eq!(expected.map(|(_, shown, _)| format!("{shown:?}")), Some(format!("{shown:?}")));
+                engine.take(&key);
+                *sums.entry(shown_as(&key.0)).or_default() += amount(&shown.3);
+            }
+            assert_eq!(interval.settle_instruments(registry, export, part.next), part.observations);
+            assert_eq!(interval.settle_instruments(registry, export, part.next), 0, "it was settled already");
+            assert_eq!(interval.observations_unsettled(), engine.observations());
+            (export, left, parts) = (part.next, left - 1, parts + 1);
+        }
+        is_begun = parts != 0;
+    }
+    assert_eq!((interval.observations_unsettled(), engine.observations()), (0, 0));
+    let mut all = totals(registry);
+    all.iter_mut().for_each(|(name, total)| *total -= before[name]);
+    all.retain(|_, total| *total != 0);
+    sums.retain(|_, sum| *sum != 0);
+    assert_eq!(sums, all);
+}
+
+fn shown_as(metric: &str) -> String {
+    metric.strip_prefix("loaddensity.").expect("the namespace").to_owned()
+}
+
+/// A counter's sum, a histogram's count.
+fn amount(value: &DecodedValue) -> u64 {
+    match value {
+        DecodedValue::Sum(sum) => *sum as u64,
+        DecodedValue::Histogram { count, .. } | DecodedValue::Exponential { count, .. } => *count,
+        DecodedValue::Gauge(_) => panic!("a gauge"),
+    }
+}
+
+/// The same of all series of each instrument, as the registry has it.
+fn totals(registry: Registry<'_>) -> BTreeMap<String, u64> {
+    let each = registry.instruments().map(|it| {
+        let total = it.series().map(|series| match it.kind() {
+            InstrumentKind::Counter => it.counter(series).map_or(0, |total| total.sum),
+            _ => it.histogram(series).map_or(0, |total| total.count()),
+        });
+        (it.name().to_owned(), total.sum())
+    });
+    each.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn intervals_add_up_to_what_was_counted_whichever_parts_are_settled(
+        rounds in vec(any_round(), 0..8),
+        which in 0..ALL.len(),
+    ) {
+        deltas(&Box::<Places>::default(), &rounds, ALL[which]);
+        deltas(&Box::<Places<Classic>>::default(), &rounds, ALL[which]);
     }
 }
 
@@ -583,4 +706,45 @@ fn the_longest_point_fits_where_any_does() {
     storage.registry().set_bounds(&Bounds::new(&[], &sizes).unwrap()).unwrap();
     let classic = longest(&storage, EXPLICIT, MIN_ANY_REQUEST);
     assert!(matches!(&classic, DecodedValue::Histogram { bounds, .. } if bounds.len() == MAX_BOUNDS), "{classic:?}");
+}
+
+#[test]
+fn an_interval_of_observations_alone_begins_where_the_last_settled_one_ended() {
+    let storage = Box::<Places>::default();
+    let (registry, resource) = (storage.registry(), Resource::new("shop"));
+    let handles = declare(registry);
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, EXPLICIT)];
+    let (interval, _) = DeltaInterval::new(registry, EXPLICIT, memory, at(1)).expect("room");
+    assert_eq!((interval.own_export(registry), interval.observations_unsettled()), (None, 0));
+    let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+    let mut interval = interval.with_instruments(ObservedRows::new(registry, memory).expect("room").0);
+    let mut recorder = registry.recorder();
+    recorder.add_to_run(handles.iterations, 3);
+    // The requests are read, and of own instruments some: it ends anew and is still the same.
+    interval.begin_to_end(at(10));
+    assert!(!interval.read_some(registry, 1));
+    interval.begin_to_end(at(20));
+    while !interval.read_some(registry, 1) {}
+    let mut buffer = vec![0; MIN_OPTIONS_REQUEST];
+    let mut shown = |interval: &DeltaInterval<Vec<u64>>| {
+        let (export, sources) =
+            (interval.own_export(registry).unwrap(), Sources::of_interval(registry, &resource, interval));
+        let part = export.next_request(sources, &mut buffer).unwrap()?;
+        let points = delta_points(part.of(&buffer));
+        assert_eq!(points.len(), 1);
+        Some((points[0].start, points[0].time, amount(&points[0].value)))
+    };
+    assert_eq!(shown(&interval), Some((1, 20, 3)));
+    // Nobody took it.
+    recorder.add_to_run(handles.iterations, 4);
+    interval.end(registry, at(30));
+    assert_eq!(shown(&interval), Some((1, 30, 7)));
+    let export = interval.own_export(registry).unwrap();
+    let end = export.skip(Sources::of_interval(registry, &resource, &interval)).unwrap().next;
+    assert_eq!(interval.settle_instruments(registry, export, end), 2);
+    interval.end(registry, at(40));
+    assert_eq!(shown(&interval), None);
+    recorder.add_to_run(handles.iterations, 5);
+    interval.end(registry, at(50));
+    assert_eq!(shown(&interval), Some((40, 50, 5)));
 }

@@ -9,7 +9,7 @@ use loaddensity_metrics_core::export::{BodyInput, Now, Tick};
 use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource};
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{
-    Account, DropReason, Exponential, Exporter, Outcome, Registry, Sample, Storage, Timestamp, Unit,
+    Account, DropReason, Exponential, Exporter, ObservedRows, Outcome, Registry, Sample, Storage, Timestamp, Unit,
 };
 use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
 use std::collections::BTreeMap;
@@ -55,8 +55,20 @@ fn observe(registry: Registry<'_>) {
 struct Taken {
     bodies: Vec<Vec<otlp::DecodedPoint>>,
     asked: usize,
-    /// What it says to bodies of own instruments, unless it takes them.
-    of_instruments: Option<Said>,
+    of_instruments: OfInstruments,
+    /// Bodies of own instruments that it was sent and did not take.
+    not_taken: Vec<Vec<otlp::DecodedPoint>>,
+}
+
+/// What a receiver does with bodies of own instruments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum OfInstruments {
+    #[default]
+    Takes,
+    /// Answers, and keeps nothing.
+    Says(Said),
+    /// Does not answer to the first of them, so often, and takes the rest.
+    IsSilent(usize),
 }
 
 /// What the points of a body are of, in the order in which bodies of a cycle are sent.
@@ -88,10 +100,19 @@ impl Taken {
             _ if body.len() > LIMIT => return Some(Said::TooLarge),
             4 | 9 => return Some(Said::Away { at_least: Duration::ZERO, may_have_arrived: false }),
             6 => return None,
-            _ if self.of_instruments.is_some() && kind_of(&points) == BodyKind::Instruments => {
-                return self.of_instruments;
+            _ => {}
+        }
+        match (self.of_instruments, kind_of(&points)) {
+            (OfInstruments::Takes, _) | (_, BodyKind::Requests | BodyKind::Gauges) => self.bodies.push(points),
+            (OfInstruments::Says(said), _) => {
+                self.not_taken.push(points);
+                return Some(said);
             }
-            _ => self.bodies.push(points),
+            (OfInstruments::IsSilent(times), _) if self.not_taken.len() < times => {
+                self.not_taken.push(points);
+                return None;
+            }
+            (OfInstruments::IsSilent(_), _) => self.bodies.push(points),
         }
         Some(Said::Stored)
     }
@@ -225,71 +246,174 @@ fn deltas_add_up_to_all_that_was_recorded() {
     }
 }
 
-/// A cumulative exporter of requests and of own instruments, whose bodies are answered so. Returns what was taken, and the
+/// An exporter of requests and of own instruments, of whose bodies the receiver does this. Returns what was taken, and the
 /// accounts of requests and of observations.
-fn with_instruments(storage: &Observed, said: Option<Said>) -> (Taken, [Account; 2]) {
+fn with_instruments(storage: &Observed, is_delta: bool, of_instruments: OfInstruments) -> (Taken, [Account; 2]) {
     let (registry, resource) = (storage.registry(), Resource::new("checkout"));
     registry.gauge("users").expect("room for a gauge").set(7.0);
     let accounts = registry.pump().expect("the only pump").accounts();
-    accounts.open(Exporter::OpenTelemetry);
-    // Until there are ledgers of observations: one that nobody else writes to.
-    let observations = accounts.open_after(Exporter::Statsd, 0);
-    let source = Cumulative::new(accounts, &resource, Timestamp::from_unix_nanos(START)).with_instruments(observations);
-    let (taken, cause) =
-        drive_with(source, false, || observe(registry), Taken { of_instruments: said, ..Taken::default() });
-    // The gauges, which come last, are taken.
-    assert_eq!(cause, DropReason::Deadline);
-    (taken, [Exporter::OpenTelemetry, Exporter::Statsd].map(|exporter| registry.account(exporter)))
+    let (start, taken) = (Timestamp::from_unix_nanos(START), Taken { of_instruments, ..Taken::default() });
+    let (taken, cause) = if is_delta {
+        let (rows, before) = ObservedRows::new(registry, vec![0; ObservedRows::<Vec<u64>>::words(registry)]).unwrap();
+        let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, ExportOptions::default())];
+        let (interval, requests_before) =
+            DeltaInterval::new(registry, ExportOptions::default(), memory, start).expect("enough memory");
+        let mut interval = interval.with_instruments(rows);
+        accounts.open_after(Exporter::OpenTelemetry, requests_before);
+        accounts.observations().open_after(Exporter::OpenTelemetry, before);
+        drive_with(Delta::new(accounts, &resource, &mut interval), true, || observe(registry), taken)
+    } else {
+        accounts.open(Exporter::OpenTelemetry);
+        accounts.observations().open(Exporter::OpenTelemetry);
+        let source = Cumulative::new(accounts, &resource, start).with_instruments();
+        drive_with(source, false, || observe(registry), taken)
+    };
+    if of_instruments != OfInstruments::IsSilent(usize::MAX) {
+        // The gauges, which come last, are taken.
+        assert_eq!(cause, DropReason::Deadline);
+        assert_eq!(registry.observation_account(Exporter::OpenTelemetry).held, 0);
+    }
+    let requests = accounts.close(Exporter::OpenTelemetry, cause);
+    let account = accounts.observations().close(Exporter::OpenTelemetry, cause);
+    assert_eq!((requests.recorded, account.recorded), (registry.requests(), registry.observations()));
+    assert_eq!(requests.sent + requests.dropped.total(), requests.recorded, "{requests:?}");
+    assert_eq!(account.sent + account.dropped.total(), account.recorded, "{account:?}");
+    assert_eq!(registry.observation_account(Exporter::Statsd).recorded, 0, "of another exporter");
+    (taken, [requests, account])
 }
 
-#[test]
-fn own_instruments_come_between_requests_and_gauges_in_bodies_of_their_own() {
-    static STORAGE: Observed = Storage::new();
-    let (taken, [requests, observations]) = with_instruments(&STORAGE, None);
-    check(&taken, false, STORAGE.registry());
-    assert_eq!((observations.sent, observations.dropped.total()), (STORAGE.registry().observations(), 0));
-    assert_eq!(requests.sent, STORAGE.registry().requests());
-    let mut steps: Vec<_> = taken.bodies.iter().map(|body| kind_of(body)).collect();
-    steps.dedup();
-    // Before anything was recorded there is a cycle of gauges alone.
-    let cycle = [BodyKind::Requests, BodyKind::Instruments, BodyKind::Gauges];
-    let whole: Vec<_> = steps.iter().copied().skip_while(|kind| *kind == BodyKind::Gauges).collect();
-    assert!(whole.len() >= 3 * cycle.len() && whole.chunks(3).all(|kinds| kinds == cycle), "{steps:?}");
-    // The last value of each point is what was counted.
-    let mut last = BTreeMap::new();
-    for point in taken.bodies.iter().filter(|body| kind_of(body) == BodyKind::Instruments).flatten() {
+/// What the bodies of own instruments show of each metric: of counters the sum, of histograms the count.
+fn observed(bodies: &[Vec<otlp::DecodedPoint>], is_delta: bool) -> [u64; 3] {
+    let mut values = BTreeMap::new();
+    for point in bodies.iter().filter(|body| kind_of(body) == BodyKind::Instruments).flatten() {
         let value = match point.value {
             DecodedValue::Sum(sum) => sum as u64,
             DecodedValue::Histogram { count, .. } => count,
             ref other => panic!("{other:?}"),
         };
-        last.insert((point.metric.clone(), format!("{:?}", point.attributes)), value);
+        let known = values.entry((point.metric.clone(), format!("{:?}", point.attributes))).or_default();
+        *known = if is_delta { *known + value } else { value };
     }
-    let sum = |metric: &str| last.iter().filter(|((name, _), _)| name == metric).map(|(_, value)| value).sum::<u64>();
-    assert_eq!(sum("loaddensity.checks"), 3 * 3 * 40);
-    assert_eq!(sum("loaddensity.first_byte"), 3 * (0..40).sum::<u64>());
-    assert_eq!(sum("loaddensity.iterations"), 3 * 5);
+    ["checks", "first_byte", "iterations"].map(|wanted| {
+        values
+            .iter()
+            .filter(|((metric, _), _)| *metric == format!("loaddensity.{wanted}"))
+            .map(|(_, value)| value)
+            .sum()
+    })
+}
+
+/// In how many calls [`observe`] adds as much: a check is raised by 3, and iterations are by 5, at once.
+fn calls([checks, first_byte, iterations]: [u64; 3]) -> u64 {
+    checks / 3 + first_byte + iterations / 5
+}
+
+/// What [`observe`] adds to each of these in three rounds.
+const OBSERVED: [u64; 3] = [3 * 3 * 40, 3 * 39 * 40 / 2, 3 * 5];
+
+#[test]
+fn own_instruments_come_between_requests_and_gauges_in_bodies_of_their_own() {
+    static STORAGES: [Observed; 2] = [Storage::new(), Storage::new()];
+    for (storage, is_delta) in STORAGES.iter().zip([false, true]) {
+        let (taken, [requests, observations]) = with_instruments(storage, is_delta, OfInstruments::Takes);
+        check(&taken, is_delta, storage.registry());
+        assert_eq!((observations.sent, observations.dropped.total()), (storage.registry().observations(), 0));
+        assert_eq!(requests.sent, storage.registry().requests());
+        let mut steps: Vec<_> = taken.bodies.iter().map(|body| kind_of(body)).collect();
+        steps.dedup();
+        // Before anything was recorded there is a cycle of gauges alone.
+        let cycle = [BodyKind::Requests, BodyKind::Instruments, BodyKind::Gauges];
+        let whole: Vec<_> = steps.iter().copied().skip_while(|kind| *kind == BodyKind::Gauges).collect();
+        assert!(whole.len() >= 3 * cycle.len() && whole.chunks(3).all(|kinds| kinds == cycle), "{steps:?}");
+        assert_eq!(observed(&taken.bodies, is_delta), OBSERVED);
+    }
+}
+
+#[test]
+fn intervals_of_own_instruments_touch_and_are_those_of_requests() {
+    static STORAGE: Observed = Storage::new();
+    let (taken, _) = with_instruments(&STORAGE, true, OfInstruments::Takes);
+    let mut ends = BTreeMap::new();
+    let mut of_requests = std::collections::BTreeSet::new();
+    for point in taken.bodies.iter().flatten() {
+        match point.value {
+            DecodedValue::Gauge(_) => continue,
+            _ if kind_of(core::slice::from_ref(point)) == BodyKind::Requests => {
+                of_requests.insert((point.start, point.time));
+            }
+            _ => {}
+        }
+        let end = ends.insert((point.metric.clone(), format!("{:?}", point.attributes)), point.time);
+        assert_eq!(point.start, end.unwrap_or(START), "{point:?}");
+        assert!(of_requests.contains(&(point.start, point.time)), "{point:?}");
+    }
 }
 
 #[test]
 fn a_receiver_that_refuses_own_instruments_refuses_no_request() {
+    static STORAGES: [Observed; 2] = [Storage::new(), Storage::new()];
+    for (storage, is_delta) in STORAGES.iter().zip([false, true]) {
+        let refuses = OfInstruments::Says(Said::Refused);
+        let (taken, [requests, observations]) = with_instruments(storage, is_delta, refuses);
+        check(&taken, is_delta, storage.registry());
+        assert_eq!((requests.sent, requests.dropped.total()), (storage.registry().requests(), 0));
+        let all = storage.registry().observations();
+        assert_eq!((observations.sent, observations.dropped.get(DropReason::Refused)), (0, all));
+        // What is refused is never sent again.
+        if is_delta {
+            assert_eq!(observed(&taken.not_taken, true), OBSERVED);
+        }
+    }
+}
+
+#[test]
+fn a_body_of_an_interval_that_nobody_answers_to_is_unconfirmed_and_costs_no_request() {
+    // Once, and three times the same bytes.
+    const TIMES: usize = 4;
     static STORAGE: Observed = Storage::new();
-    let (taken, [requests, observations]) = with_instruments(&STORAGE, Some(Said::Refused));
-    check(&taken, false, STORAGE.registry());
+    let (taken, [requests, observations]) = with_instruments(&STORAGE, true, OfInstruments::IsSilent(TIMES));
     assert_eq!((requests.sent, requests.dropped.total()), (STORAGE.registry().requests(), 0));
-    let all = STORAGE.registry().observations();
-    assert_eq!((observations.sent, observations.dropped.get(DropReason::Refused)), (0, all));
-    assert_eq!(observations.dropped.total(), all);
+    assert_eq!(taken.requests(true).values().sum::<i64>() as u64, requests.sent);
+    assert!(taken.not_taken.len() == TIMES && taken.not_taken.iter().all(|body| *body == taken.not_taken[0]));
+    let [lost, arrived] = [&taken.not_taken[..1], &taken.bodies].map(|bodies| observed(bodies, true));
+    assert_eq!([0, 1, 2].map(|metric| lost[metric] + arrived[metric]), OBSERVED);
+    let unconfirmed = observations.dropped.get(DropReason::Unconfirmed);
+    assert_eq!([observations.sent, unconfirmed, observations.dropped.total()], [arrived, lost, lost].map(calls));
+    assert!(unconfirmed != 0);
+}
+
+#[test]
+fn at_a_stop_own_instruments_that_may_have_arrived_are_unconfirmed_and_the_rest_is_not() {
+    static STORAGES: [Observed; 2] = [Storage::new(), Storage::new()];
+    for (storage, is_delta) in STORAGES.iter().zip([false, true]) {
+        let (taken, [requests, observations]) =
+            with_instruments(storage, is_delta, OfInstruments::IsSilent(usize::MAX));
+        let unconfirmed = observations.dropped.get(DropReason::Unconfirmed);
+        assert!(observations.sent == 0 && unconfirmed != 0, "{observations:?}");
+        let never_sent = observations.dropped.get(DropReason::Unreachable);
+        assert_eq!(unconfirmed + never_sent, storage.registry().observations(), "{observations:?}");
+        // What was sent of them is in these bodies alone; of a delta, those that came again are the same.
+        let mut sent = taken.not_taken;
+        sent.dedup();
+        if is_delta {
+            assert_eq!(calls(observed(&sent, true)), unconfirmed);
+        }
+        assert_eq!(requests.dropped.get(DropReason::Unconfirmed), 0, "requests were answered: {requests:?}");
+    }
 }
 
 #[test]
 fn a_point_that_is_rejected_of_own_instruments_costs_no_request() {
-    static STORAGE: Observed = Storage::new();
-    let (taken, [requests, observations]) = with_instruments(&STORAGE, Some(Said::Partial { dropped: 1 }));
-    check(&taken, false, STORAGE.registry());
-    assert_eq!((requests.sent, requests.dropped.total()), (STORAGE.registry().requests(), 0));
-    let all = STORAGE.registry().observations();
-    let rejected = observations.dropped.get(DropReason::Rejected);
-    assert!(rejected >= 3 * 39, "the heaviest point of one body at least: {rejected}");
-    assert!(rejected < all && observations.sent + rejected == all, "{observations:?}");
+    static STORAGES: [Observed; 2] = [Storage::new(), Storage::new()];
+    for (storage, is_delta) in STORAGES.iter().zip([false, true]) {
+        let rejects = OfInstruments::Says(Said::Partial { dropped: 1 });
+        let (taken, [requests, observations]) = with_instruments(storage, is_delta, rejects);
+        check(&taken, is_delta, storage.registry());
+        assert_eq!((requests.sent, requests.dropped.total()), (storage.registry().requests(), 0));
+        let all = storage.registry().observations();
+        let rejected = observations.dropped.get(DropReason::Rejected);
+        // The heaviest point of one body at least: of the last one, or of one in each interval.
+        assert!(rejected >= if is_delta { 39 } else { 3 * 39 }, "{rejected}");
+        assert!(rejected < all && observations.sent + rejected == all, "{observations:?}");
+    }
 }

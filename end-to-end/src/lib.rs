@@ -18,6 +18,7 @@ pub mod floods;
 pub mod generators;
 pub mod hyper_io;
 pub mod influxdb;
+pub mod influxdb_instruments;
 pub mod influxdb_interval;
 pub mod lifecycle;
 pub mod linger;
@@ -207,6 +208,14 @@ macro_rules! end_to_end {
             constant_tags_are_on_every_line
             settings_that_contradict_each_other_are_refused
         );
+        $crate::end_to_end_group!($runtime, influxdb_instruments:
+            own_instruments_add_up_over_udp
+            own_instruments_add_up_over_http
+            a_refused_instrument_costs_no_request
+            an_interval_of_instruments_that_failed_is_in_the_next_one
+            a_silent_server_leaves_observations_unconfirmed
+            storage_without_room_for_instruments_sends_none
+        );
         $crate::end_to_end_group!($runtime, statsd:
             each_message_is_a_datagram
             messages_are_packed
@@ -376,6 +385,7 @@ mod tests {
             include_str!("generators.rs"),
             include_str!("hyper_io.rs"),
             include_str!("influxdb.rs"),
+            include_str!("influxdb_instruments.rs"),
             include_str!("influxdb_interval.rs"),
             include_str!("lifecycle.rs"),
             include_str!("linger.rs"),

@@ -74,6 +74,9 @@ end_to_end_group!(Std, influxdb:
 end_to_end_group!(Std, influxdb_interval:
     points_per_interval_add_up_over_udp
 );
+end_to_end_group!(Std, influxdb_instruments:
+    own_instruments_add_up_over_udp
+);
 end_to_end_group!(Std, generators:
     two_workers_are_told_apart_at_dogstatsd
     counts_with_timestamps_of_two_workers_are_told_apart

@@ -1,8 +1,10 @@
 //! The InfluxDB sink: one point per request, or one per series and interval, as lines over UDP or in bodies that are
 //! posted.
 
+use loaddensity_metrics_core::export::posts::InstrumentPoints;
 use loaddensity_metrics_core::influxdb::{
-    GaugeLineEncoder, IntervalEncoder, IntervalRows, LineEncoder, MeasurementError, Precision,
+    GaugeLineEncoder, InstrumentEncoder, InstrumentRows, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder,
+    MeasurementError, Precision,
 };
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
 
@@ -26,6 +28,8 @@ use exchange::Influxdb;
 const INTERVAL_SUFFIX: &str = "_interval";
 /// The end of the measurement of points with gauges.
 const GAUGES_SUFFIX: &str = "_gauges";
+/// The end of the measurement of points with what the engine's own instruments count.
+const INSTRUMENTS_SUFFIX: &str = "_instruments";
 
 /// The warning where points of several generators may have the same series and time.
 const SAME_SECOND: &str = "points per interval in whole seconds: points that another generator sends in the same second \
@@ -45,7 +49,49 @@ pub(crate) async fn prepare<R: Runtime>(
     if !tells_generators_apart(config, identity) {
         tracing::warn!(exporter = Exporter::Influxdb.as_str(), "{SAME_SECOND}");
     }
-    if config.aggregate { per_interval(registry, config, &constant) } else { per_request(registry, config, &constant) }
+    let prepared = match config.aggregate {
+        true => per_interval(registry, config, &constant),
+        false => per_request(registry, config, &constant),
+    };
+    Ok(prepared?.with_observed_rows())
+}
+
+/// What is sent besides requests, by tasks of their own.
+struct FurtherLines {
+    gauges: GaugeLineEncoder<'static>,
+    /// `None` where the storage has no room for instruments of the engine's own.
+    instruments: Option<InstrumentEncoder<'static>>,
+}
+
+impl FurtherLines {
+    fn new(
+        registry: Registry<'static>,
+        config: &InfluxdbConfig,
+        constant: &ConstantLabels,
+    ) -> Result<Self, StartError> {
+        let (measurement, precision) = (|suffix| format!("{}{suffix}", config.measurement), config.precision);
+        let gauges = GaugeLineEncoder::new(registry, &measurement(GAUGES_SUFFIX), constant, precision)
+            .map_err(|error| bad_measurement(config, error))?;
+        let of_instruments = || {
+            InstrumentEncoder::new(registry, &measurement(INSTRUMENTS_SUFFIX), constant, precision)
+                .map_err(|error| bad_measurement(config, error))
+        };
+        Ok(Self { gauges, instruments: registry.has_room_for_instruments().then(of_instruments).transpose()? })
+    }
+}
+
+/// What own instruments count in each interval, as `encoder` writes it, and an account that is open; `None` where the storage
+/// has no room for any.
+fn instrument_points<R: Runtime>(
+    context: &mut LaunchContext<R>,
+    encoder: Option<InstrumentEncoder<'static>>,
+    config: &InfluxdbConfig,
+) -> Option<InstrumentPoints<'static, Vec<u64>>> {
+    let (encoder, rows) = encoder.zip(context.observed_rows.take())?;
+    let rows = InstrumentRows::on_heap(context.registry, rows);
+    let ledger = context.accounts.observations().open_after(Exporter::Influxdb, rows.before());
+    let times = IntervalTimes::new(config.precision, config.instruments_interval, context.phase);
+    Some(InstrumentPoints::new(context.registry, (rows, ledger), (encoder, times)))
 }
 
 fn per_request<R: Runtime>(
@@ -55,13 +101,13 @@ fn per_request<R: Runtime>(
 ) -> Result<PreparedExporter<R>, StartError> {
     let encoder = LineEncoder::new(registry, &config.measurement).map_err(|error| bad_measurement(config, error))?;
     let encoder = encoder.with_tags(constant, config.status_code);
-    let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
+    let (further, own) = (FurtherLines::new(registry, config, constant)?, config.clone());
     Ok(match Transport::of(config)? {
         Transport::Udp { to } => {
-            PreparedExporter::new(move |context| datagrams::per_request(context, to, (encoder, gauges), &own))
+            PreparedExporter::new(move |context| datagrams::per_request(context, to, (encoder, further), &own))
         }
         Transport::Http { endpoint } => {
-            PreparedExporter::new(move |context| posting::per_request(context, endpoint, (encoder, gauges), &own))
+            PreparedExporter::new(move |context| posting::per_request(context, endpoint, (encoder, further), &own))
         }
     })
 }
@@ -81,13 +127,13 @@ fn per_interval<R: Runtime>(
     let measurement = format!("{}{INTERVAL_SUFFIX}", config.measurement);
     let encoder = IntervalEncoder::new(registry, &measurement, constant, config.precision)
         .map_err(|error| bad_measurement(config, error))?;
-    let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
+    let (further, own) = (FurtherLines::new(registry, config, constant)?, config.clone());
     Ok(match Transport::of(config)? {
         Transport::Udp { to } => {
-            of_intervals(move |context, rows| datagrams::per_interval(context, to, (rows, encoder, gauges), &own))
+            of_intervals(move |context, rows| datagrams::per_interval(context, to, (rows, encoder, further), &own))
         }
         Transport::Http { endpoint } => {
-            of_intervals(move |context, rows| posting::per_interval(context, endpoint, (rows, encoder, gauges), &own))
+            of_intervals(move |context, rows| posting::per_interval(context, endpoint, (rows, encoder, further), &own))
         }
     })
 }
@@ -104,16 +150,6 @@ fn tells_generators_apart(config: &InfluxdbConfig, identity: &Identity) -> bool 
     // All workers of a run have its name in common, so that it tells none of them apart.
     let has_tag = identity.worker().is_some() || !config.constant_labels.is_empty();
     !config.aggregate || config.precision != Precision::Second || has_tag
-}
-
-fn gauges(
-    registry: Registry<'static>,
-    config: &InfluxdbConfig,
-    constant: &ConstantLabels,
-) -> Result<GaugeLineEncoder<'static>, StartError> {
-    let measurement = format!("{}{GAUGES_SUFFIX}", config.measurement);
-    GaugeLineEncoder::new(registry, &measurement, constant, config.precision)
-        .map_err(|error| bad_measurement(config, error))
 }
 
 fn bad_measurement(config: &InfluxdbConfig, error: MeasurementError) -> StartError {

@@ -1,5 +1,6 @@
 //! The OpenTelemetry exporter. It sends cumulative totals, or what came in each interval, over OTLP by gRPC or HTTP: once per
-//! interval, and a last time at the stop.
+//! interval, and a last time at the stop. Where the storage has room for instruments of the engine's own, they are sent as well,
+//! in requests of their own.
 //!
 //! The core's machine of periodic exports decides what is sent when, and what an answer means.
 
@@ -48,11 +49,12 @@ pub(crate) async fn prepare<R: Runtime>(
         return Ok(PreparedExporter::new(move |context| launch(context, (target, resource, &config), None)));
     }
     let options = config.options();
-    Ok(PreparedExporter::of_intervals(
+    let prepared = PreparedExporter::of_intervals(
         move |context| DeltaInterval::on_heap(context.registry, options, context.clock.now()),
         DeltaInterval::read_some,
         move |context, interval| launch(context, (target, resource, &config), Some(interval)),
-    ))
+    );
+    Ok(prepared.with_observed_rows())
 }
 
 /// Refuses settings for which the storage keeps no numbers.
@@ -89,25 +91,34 @@ fn launch<R: Runtime>(
         .export_timeout(config.export_timeout)
         .delta(interval.is_some());
     let exports = ExportMachine::new(limits, random::number(), context.clock.read());
-    if let Some(interval) = interval {
-        context.accounts.open_after(Exporter::OpenTelemetry, interval.before());
-        let source = DeltaSource { accounts: context.accounts, resource, interval, is_framed };
-        return RunningExporter::launch(
-            &context.runtime,
-            stop,
-            status_cell,
-            ExportDriver::new(link, exports, source).run(),
-        );
-    }
-    context.accounts.open(Exporter::OpenTelemetry);
-    let source = CumulativeSource {
-        accounts: context.accounts,
-        resource,
-        options: config.options(),
-        start_time: context.clock.start_time(),
-        is_framed,
+    let (accounts, has_instruments) = (context.accounts, context.registry.has_room_for_instruments());
+    let running = if let Some(interval) = interval {
+        accounts.open_after(Exporter::OpenTelemetry, interval.before());
+        let interval = with_instruments(context, interval);
+        let source = DeltaSource { accounts, resource, interval, is_framed };
+        let work = ExportDriver::new(link, exports, source).run();
+        RunningExporter::launch(&context.runtime, stop, status_cell, work)
+    } else {
+        accounts.open(Exporter::OpenTelemetry);
+        if has_instruments {
+            accounts.observations().open(Exporter::OpenTelemetry);
+        }
+        let (options, start_time) = (config.options(), context.clock.start_time());
+        let source = CumulativeSource { accounts, resource, options, start_time, is_framed, has_instruments };
+        let work = ExportDriver::new(link, exports, source).run();
+        RunningExporter::launch(&context.runtime, stop, status_cell, work)
     };
-    RunningExporter::launch(&context.runtime, stop, status_cell, ExportDriver::new(link, exports, source).run())
+    if has_instruments { running.observing() } else { running }
+}
+
+/// The interval with the rows of own instruments, whose account opens; without them where the storage has no room for any.
+fn with_instruments<R: Runtime>(
+    context: &mut LaunchContext<R>,
+    interval: DeltaInterval<Vec<u64>>,
+) -> DeltaInterval<Vec<u64>> {
+    let Some(rows) = context.observed_rows.take() else { return interval };
+    context.accounts.observations().open_after(Exporter::OpenTelemetry, rows.before());
+    interval.with_instruments(rows)
 }
 
 /// All that was counted.
@@ -117,14 +128,16 @@ struct CumulativeSource {
     options: ExportOptions,
     start_time: Timestamp,
     is_framed: bool,
+    has_instruments: bool,
 }
 
 impl Lender for CumulativeSource {
     type Lent<'a> = Cumulative<'a>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Cumulative<'_>) -> T) -> T {
-        let Self { accounts, options, start_time, is_framed, .. } = *self;
-        ask(&mut Cumulative::new(accounts, &self.resource, start_time).with_options(options).framed(is_framed))
+        let Self { accounts, options, start_time, is_framed, has_instruments, .. } = *self;
+        let source = Cumulative::new(accounts, &self.resource, start_time).with_options(options).framed(is_framed);
+        ask(&mut if has_instruments { source.with_instruments() } else { source })
     }
 }
 

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Exporter, Exporters, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Settings, StatsdConfig,
+    Account, Exporter, Exporters, HeapStorage, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig,
+    Registry, Settings, SizeError, StatsdConfig,
 };
 use serde_json::Value;
 
@@ -24,13 +25,13 @@ use self::scraper::{DemoScraper, Scraped};
 use self::target::{DemoTarget, ROUTES, TargetRoute};
 use crate::CommandError;
 use crate::args::RuntimeName;
-use crate::engine::{self, Finished, LoadTest, RequestTask, TargetUrl};
+use crate::engine::{self, EngineInstruments, Finished, LoadTest, RequestTask, TargetUrl};
 use crate::exit::CommandEnding;
 use crate::exporter_events;
 use crate::interrupt::Interrupt;
 use crate::live::{Live, Summary};
 use crate::numbers::thousands;
-use crate::receivers::{DatagramCollector, OtlpReceiver, dogstatsd, influxdb, prometheus};
+use crate::receivers::{DatagramCollector, Observed, OtlpReceiver, dogstatsd, influxdb, prometheus};
 use crate::say::{self, ResultForm};
 
 /// Load of the demo. Its users could do about twice the cap, which they reach even on a busy machine.
@@ -40,9 +41,18 @@ const USERS_PER_SECOND: f64 = 1_000.0;
 /// How often the page is scraped, and OTLP exported.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Room for one line in a datagram and never for two: a datagram that a receiver's kernel drops is then one point, and
-/// the kernel's count explains a difference exactly. (By default, lines are packed up to 1,400 bytes.)
-const ONE_LINE: usize = 200;
+/// Room for a line with an instrument's values, and for few lines of requests: a datagram that a receiver's kernel drops
+/// explains the loss of so many at most. (By default, lines are packed up to 1,400 bytes.)
+const LINE_BYTES: usize = 440;
+/// As many lines of requests, which have more than 110 bytes.
+const LINES: u64 = 3;
+
+/// Room for the engine's two instruments; else the sizes of the default storage.
+fn storage() -> Result<Registry<'static>, SizeError> {
+    let storage = HeapStorage::builder(511, 12, 65_536).counters(1).histograms(1).build()?;
+    // The exporters' thread may use it until the process ends.
+    Ok(Box::leak(Box::new(storage)).registry())
+}
 
 /// Runs the demo for `seconds` at `rate` requests per second and prints what came of it.
 pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64, form: ResultForm) -> ExitCode {
@@ -86,20 +96,21 @@ fn demonstrate<R: Runtime>(
         messages: DatagramCollector::start()?,
         otlp: OtlpReceiver::start::<R>()?,
     };
-    let exporters = Exporters::<R>::start(Settings::default())?;
+    let exporters = Exporters::<R>::start(Settings::on(storage()?))?;
     let page = start_all(&exporters, &receivers)?;
     form.words(format_args!("{}", report::opening(runtime, target.address(), page, seconds, rate)))?;
 
     let scraper = DemoScraper::start::<R>(page, INTERVAL)?;
     let (finished, summary, load) = load(&exporters, load_test(&target, seconds, rate)?, interrupt)?;
     let scraped = scraper.finish()?;
-    let totals = exporters.registry().totals();
+    let (totals, observed) = (exporters.registry().totals(), observed(exporters.registry())?);
     let backends = stop_all(&exporters, receivers, &scraped)?;
     Ok(Demonstration {
         summary,
         load,
         requests: totals.requests(),
         failures: totals.failures(),
+        observed,
         answered: target.answered(),
         abandoned: finished.abandoned,
         backends,
@@ -120,7 +131,7 @@ fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Res
     exporters.start_influxdb_sink(
         InfluxdbConfig::default()
             .target(InfluxdbUdp::new(points.ip().to_string(), points.port()))
-            .datagram_bytes(ONE_LINE),
+            .datagram_bytes(LINE_BYTES),
     )?;
     exporters.start_statsd_sink(StatsdConfig::default().host(messages.ip().to_string()).port(messages.port()))?;
     exporters.start_opentelemetry_exporter(
@@ -158,6 +169,15 @@ fn load<R: Runtime>(
     Ok((finished, summary.to_string(), summary.json()))
 }
 
+/// What the engine's instruments counted.
+fn observed(registry: Registry<'static>) -> Result<Observed, CommandError> {
+    // Declared by the engine; the same declaration gives the same handles.
+    let EngineInstruments { time_to_first_byte, iterations, .. } = EngineInstruments::declare(registry)?;
+    let first_bytes = registry.histogram_total(time_to_first_byte);
+    let iterations = registry.counter_total(iterations).sum;
+    Ok(Observed { iterations, first_bytes: first_bytes.number, first_byte_nanos: first_bytes.sum })
+}
+
 /// Stops the exporters, each of which flushes, and reads what arrived.
 fn stop_all<R: Runtime>(
     exporters: &Exporters<R>,
@@ -173,15 +193,28 @@ fn stop_all<R: Runtime>(
     let [Some(page), Some(influx), Some(statsd), Some(otlp)] = accounts else {
         return Err("an exporter was not running any more".into());
     };
+    let of = |account: Account| exporters.registry().observation_account(account.exporter);
     let (points, messages) = (receivers.points.finish()?, receivers.messages.finish()?);
     let (exports, export_bytes) = receivers.otlp.exports();
     let of_page =
         format!("{} scrapes of text 0.0.4, the last of {} bytes", scraped.count, thousands(scraped.last.len() as u64));
     let of_otlp = format!("{exports} exports over gRPC, {} bytes, decoded", thousands(export_bytes as u64));
     Ok([
-        DemoBackend { account: page, arrived: prometheus(&scraped.last), carried: of_page, datagrams: None },
-        DemoBackend::over_udp(influx, influxdb(&points, "loaddensity_request"), &points, 1),
-        DemoBackend::over_udp(statsd, dogstatsd(&messages, "loaddensity"), &messages, 3),
-        DemoBackend { account: otlp, arrived: receivers.otlp.finish(), carried: of_otlp, datagrams: None },
+        DemoBackend {
+            account: page,
+            observations: of(page),
+            arrived: prometheus(&scraped.last),
+            carried: of_page,
+            datagrams: None,
+        },
+        DemoBackend::over_udp((influx, of(influx)), influxdb(&points, "loaddensity_request"), &points, LINES),
+        DemoBackend::over_udp((statsd, of(statsd)), dogstatsd(&messages, "loaddensity"), &messages, 1),
+        DemoBackend {
+            account: otlp,
+            observations: of(otlp),
+            arrived: receivers.otlp.finish(),
+            carried: of_otlp,
+            datagrams: None,
+        },
     ])
 }

@@ -10,7 +10,7 @@ use super::USERS;
 use super::target::ROUTES;
 use crate::args::RuntimeName;
 use crate::numbers::thousands;
-use crate::receivers::{Arrived, CollectedDatagrams, Refused};
+use crate::receivers::{Arrived, CollectedDatagrams, Observed, Refused};
 
 /// Lines of a sample are cut to this many characters.
 const WIDTH: usize = 150;
@@ -24,6 +24,8 @@ pub(super) struct Demonstration {
     /// Recorded in all, and of those failures.
     pub(super) requests: u64,
     pub(super) failures: u64,
+    /// What the engine's own instruments counted.
+    pub(super) observed: Observed,
     /// Counted by the target itself.
     pub(super) answered: u64,
     /// Given up by users at the end: answered perhaps, but not recorded.
@@ -34,6 +36,8 @@ pub(super) struct Demonstration {
 /// One exporter and its receiver.
 pub(super) struct DemoBackend {
     pub(super) account: Account,
+    /// The account of observations.
+    pub(super) observations: Account,
     pub(super) arrived: Result<Arrived, Refused>,
     /// What carried it, in words.
     pub(super) carried: String,
@@ -44,68 +48,70 @@ pub(super) struct DemoBackend {
 /// Datagrams of one UDP receiver.
 #[derive(Clone, Copy)]
 pub(super) struct DatagramCount {
-    per_request: u64,
+    /// The most requests that one stands for.
+    requests: u64,
     pub(super) arrived: u64,
     pub(super) kernel_drops: Option<u64>,
 }
 
 impl DemoBackend {
-    /// `per_request`: how many datagrams carry one request.
+    /// `requests`: how many of them a datagram stands for at most.
     pub(super) fn over_udp(
-        account: Account,
+        (account, observations): (Account, Account),
         arrived: Result<Arrived, Refused>,
         datagrams: &CollectedDatagrams,
-        per_request: u64,
+        requests: u64,
     ) -> Self {
         let count = datagrams.len() as u64;
         let (shown, bytes) = (thousands(count), thousands(datagrams.total_bytes() as u64));
         Self {
             account,
+            observations,
             arrived,
-            carried: format!("{shown} datagrams ({per_request} per request), {bytes} bytes"),
-            datagrams: Some(DatagramCount { per_request, arrived: count, kernel_drops: datagrams.kernel_drops }),
+            carried: format!("{shown} datagrams, {bytes} bytes"),
+            datagrams: Some(DatagramCount { requests, arrived: count, kernel_drops: datagrams.kernel_drops }),
         }
     }
 
     /// What does not fit together, if anything: recorded, sent, arrived, and the kernel's drops.
     pub(super) fn fault(&self, demonstration: &Demonstration) -> Option<String> {
-        let Account { recorded, sent, .. } = self.account;
         let arrived = match &self.arrived {
             Ok(arrived) => arrived,
             Err(refused) => return Some(refused.to_string()),
         };
-        if recorded != demonstration.requests {
-            return Some(format!("{} requests were recorded in all", demonstration.requests));
+        let Demonstration { requests, failures, observed, .. } = demonstration;
+        let fault = not_sent(self.account, *requests, "requests");
+        let fault = fault.or_else(|| not_sent(self.observations, observed.calls(), "observations"));
+        if fault.is_some() {
+            return fault;
         }
-        if sent != recorded {
-            return Some(format!("{} of those recorded were not sent", recorded - sent));
+        // A dropped datagram says neither how many requests it stood for nor which outcome they had.
+        let most = self.datagrams.map_or(0, DatagramCount::lost_requests);
+        let missing = [
+            (requests - failures).wrapping_sub(arrived.success),
+            failures.wrapping_sub(arrived.failure),
+            requests.wrapping_sub(arrived.requests()),
+        ];
+        if missing.iter().any(|missing| *missing > most) {
+            return Some(format!("expected {} successes and {failures} failures", requests - failures));
         }
-        if let Some(count) = self.datagrams
-            && !count.explains(sent, arrived.gauges)
-        {
-            return Some(format!("{} datagrams of {}", count.arrived, sent * count.per_request + arrived.gauges));
-        }
-        // A dropped datagram says neither of which outcome it was nor, for DogStatsD, which of the three messages.
-        let dropped = self.datagrams.map_or(0, DatagramCount::drops);
-        let expected = (demonstration.requests - demonstration.failures, demonstration.failures);
-        let missing = (expected.0.wrapping_sub(arrived.success), expected.1.wrapping_sub(arrived.failure));
-        if missing.0 > dropped || missing.1 > dropped {
-            return Some(format!("expected {} successes and {} failures", expected.0, expected.1));
-        }
-        None
+        let is_explained = arrived.observed == *observed || most != 0 && arrived.observed.is_within(observed);
+        (!is_explained).then(|| format!("of the own instruments {:?} arrived", arrived.observed))
     }
 }
 
-impl DatagramCount {
-    fn drops(self) -> u64 {
-        self.kernel_drops.unwrap_or(0)
+/// What is wrong with an account after which all should be sent.
+fn not_sent(Account { recorded, sent, .. }: Account, all: u64, what: &str) -> Option<String> {
+    if recorded != all {
+        return Some(format!("{all} {what} were recorded in all"));
     }
+    (sent != recorded).then(|| format!("{} {what} of those recorded were not sent", recorded - sent))
+}
 
-    /// Whether all datagrams of `sent` requests, beside `gauges` that show gauges, arrived or are known to have been dropped.
-    /// A datagram that was dropped may have shown gauges: how many of those were sent is not counted.
-    fn explains(self, sent: u64, gauges: u64) -> bool {
-        let (expected, known) = (sent * self.per_request + gauges, self.arrived + self.drops());
-        if self.drops() == 0 { known == expected } else { (expected..=expected + self.drops()).contains(&known) }
+impl DatagramCount {
+    /// The most requests that were in datagrams which the kernel dropped.
+    fn lost_requests(self) -> u64 {
+        self.kernel_drops.unwrap_or(0) * self.requests
     }
 }
 
@@ -146,6 +152,7 @@ impl fmt::Display for Demonstration {
         let (success, failure) = ("success", "failure");
         writeln!(f, "{:<14}{recorded:>10}{sent:>10}{arrived:>10}{success:>10}{failure:>9}  kernel drops", "backend")?;
         self.backends.iter().try_for_each(|backend| self.row(f, backend))?;
+        self.write_instruments(f)?;
         writeln!(f, "\non the wire")?;
         self.backends.iter().try_for_each(|backend| sample(f, backend))?;
         match (self.reconciles(), self.target_fault()) {
@@ -178,6 +185,25 @@ impl Demonstration {
     }
 }
 
+impl Demonstration {
+    /// What the engine's own instruments counted, and what of that arrived.
+    fn write_instruments(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [iterations, first_bytes, sum] = ["iterations", "first bytes", "their sum"];
+        writeln!(f, "\n{:<14}{iterations:>10}{first_bytes:>13}{sum:>18}", "instruments")?;
+        let mut row = |name: &str, observed: &Observed| {
+            let Observed { iterations, first_bytes, first_byte_nanos } = *observed;
+            let [iterations, first_bytes] = [iterations, first_bytes].map(thousands);
+            let millis = format!("{}.{:06} ms", thousands(first_byte_nanos / 1_000_000), first_byte_nanos % 1_000_000);
+            writeln!(f, "{name:<14}{iterations:>10}{first_bytes:>13}{millis:>18}")
+        };
+        row("recorded", &self.observed)?;
+        self.backends.iter().try_for_each(|backend| {
+            let observed = backend.arrived.as_ref().map(|arrived| arrived.observed).unwrap_or_default();
+            row(backend.account.exporter.as_str(), &observed)
+        })
+    }
+}
+
 fn sample(f: &mut fmt::Formatter<'_>, backend: &DemoBackend) -> fmt::Result {
     writeln!(f, "{:<14}{}", backend.account.exporter.as_str(), backend.carried)?;
     let arrived = backend.arrived.as_ref().map(|arrived| &arrived.sample[..]).unwrap_or_default();
@@ -197,32 +223,37 @@ mod tests {
 
     use super::*;
 
+    const OBSERVED: Observed = Observed { iterations: 3, first_bytes: 10, first_byte_nanos: 12_345_678 };
+
     /// A demonstration of ten requests, one of which failed, with `change` made to one backend.
     fn demonstration(change: impl Fn(&mut DemoBackend)) -> Demonstration {
-        let backend = |exporter, datagrams: Option<u64>| {
+        let backend = |exporter, requests: Option<u64>| {
             let storage = HeapStorage::classic(1, 1, 2).expect("a size that exists");
-            let mut account = storage.registry().account(exporter);
+            let [mut account, mut observations] = [storage.registry().account(exporter); 2];
             (account.recorded, account.sent) = (10, 10);
-            let count = |per_request| DatagramCount { per_request, arrived: 10 * per_request, kernel_drops: Some(0) };
+            (observations.recorded, observations.sent) = (13, 13);
+            let count = |requests| DatagramCount { requests, arrived: 30, kernel_drops: Some(0) };
             DemoBackend {
                 account,
-                arrived: Ok(Arrived { success: 9, failure: 1, sample: vec!["a line".into()], ..Arrived::default() }),
+                observations,
+                arrived: Ok(arrived(9, 1)),
                 carried: "something".into(),
-                datagrams: datagrams.map(count),
+                datagrams: requests.map(count),
             }
         };
-        let mut changed = backend(Exporter::Statsd, Some(3));
+        let mut changed = backend(Exporter::Statsd, Some(1));
         change(&mut changed);
         Demonstration {
             summary: "a summary".into(),
             load: Value::Null,
             requests: 10,
             failures: 1,
+            observed: OBSERVED,
             answered: 10,
             abandoned: 0,
             backends: [
                 backend(Exporter::Prometheus, None),
-                backend(Exporter::Influxdb, Some(1)),
+                backend(Exporter::Influxdb, Some(3)),
                 changed,
                 backend(Exporter::OpenTelemetry, None),
             ],
@@ -231,25 +262,30 @@ mod tests {
 
     type Change = fn(&mut DemoBackend);
 
-    fn count(arrived: u64, kernel_drops: Option<u64>) -> Option<DatagramCount> {
-        Some(DatagramCount { per_request: 3, arrived, kernel_drops })
+    fn arrived(success: u64, failure: u64) -> Arrived {
+        Arrived { success, failure, observed: OBSERVED, sample: vec!["a line".into()], ..Arrived::default() }
+    }
+
+    fn dropped(kernel_drops: Option<u64>) -> Option<DatagramCount> {
+        Some(DatagramCount { requests: 1, arrived: 28, kernel_drops })
     }
 
     #[test]
     fn what_arrived_or_was_dropped_by_the_kernel_reconciles() {
         let changes: [Change; 5] = [
             |_| {},
-            |backend| backend.datagrams = count(30, None),
+            |backend| backend.datagrams = dropped(None),
             |backend| {
-                backend.datagrams = count(28, Some(2));
-                backend.arrived = Ok(Arrived { success: 8, failure: 1, ..Arrived::default() });
+                backend.datagrams = dropped(Some(2));
+                backend.arrived = Ok(arrived(8, 0));
             },
+            // Those dropped had gauges, or one of the messages of a request that is not counted.
+            |backend| backend.datagrams = dropped(Some(2)),
             |backend| {
-                backend.datagrams = count(32, Some(0));
-                backend.arrived = Ok(Arrived { success: 9, failure: 1, gauges: 2, ..Arrived::default() });
+                backend.datagrams = dropped(Some(1));
+                let observed = Observed { iterations: 0, ..OBSERVED };
+                backend.arrived = Ok(Arrived { observed, ..arrived(9, 1) });
             },
-            // One of those dropped showed gauges.
-            |backend| backend.datagrams = count(29, Some(2)),
         ];
         for change in changes {
             let demonstration = demonstration(change);
@@ -261,19 +297,34 @@ mod tests {
 
     #[test]
     fn any_difference_that_nothing_explains_does_not() {
-        let changes: [(Change, &str); 9] = [
+        let changes: [(Change, &str); 10] = [
             (|backend| backend.account.recorded = 11, "10 requests were recorded in all"),
-            (|backend| backend.account.sent = 9, "1 of those recorded were not sent"),
-            (|backend| backend.datagrams = count(29, Some(0)), "29 datagrams of 30"),
-            (|backend| backend.datagrams = count(29, None), "29 datagrams of 30"),
-            (|backend| backend.datagrams = count(31, Some(0)), "31 datagrams of 30"),
-            (|backend| backend.datagrams = count(27, Some(2)), "27 datagrams of 30"),
-            (|backend| backend.datagrams = count(32, Some(0)), "32 datagrams of 30"),
+            (|backend| backend.account.sent = 9, "1 requests of those recorded were not sent"),
+            (|backend| backend.observations.recorded = 11, "13 observations were recorded in all"),
+            (|backend| backend.observations.sent = 11, "2 observations of those recorded were not sent"),
+            (|backend| backend.arrived = Ok(arrived(8, 1)), "expected 9 successes and 1 failures"),
             (
                 |backend| {
-                    backend.arrived = Ok(Arrived { success: 8, failure: 2, ..Arrived::default() });
+                    backend.datagrams = dropped(Some(1));
+                    backend.arrived = Ok(arrived(8, 0));
                 },
                 "expected 9 successes and 1 failures",
+            ),
+            (|backend| backend.arrived = Ok(arrived(8, 2)), "expected 9 successes and 1 failures"),
+            (
+                |backend| {
+                    let observed = Observed { first_byte_nanos: 12_345_677, ..OBSERVED };
+                    backend.arrived = Ok(Arrived { observed, ..arrived(9, 1) });
+                },
+                "of the own instruments Observed",
+            ),
+            (
+                |backend| {
+                    backend.datagrams = dropped(Some(1));
+                    let observed = Observed { iterations: 4, ..OBSERVED };
+                    backend.arrived = Ok(Arrived { observed, ..arrived(9, 1) });
+                },
+                "of the own instruments Observed",
             ),
             (|backend| backend.arrived = Err(Refused("a strange line".into())), "a strange line"),
         ];

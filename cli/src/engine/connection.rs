@@ -111,6 +111,7 @@ impl<R: Runtime> EngineConnection<R> {
     /// Sends the request of `step`, with a header that names its trace if it has one, and reads its answer to the end.
     pub(super) async fn request(
         &mut self,
+        runtime: &R,
         step: &ScriptStep,
         trace: TraceContext,
     ) -> Result<CompleteAnswer, RequestFailure> {
@@ -125,12 +126,13 @@ impl<R: Runtime> EngineConnection<R> {
         if let Some(traceparent) = trace::header(trace) {
             request.headers_mut().insert(trace::TRACEPARENT, traceparent);
         }
+        let sent = runtime.now();
         let response = self.sender.try_send_request(request).await.map_err(|mut error| {
             // The request is handed back only where nothing of it was sent.
             let is_unsent = error.take_message().is_some();
             failed(used && is_unsent, error.into_error())
         })?;
-        let status = response.status().as_u16();
+        let (status, first_byte) = (response.status().as_u16(), runtime.now().saturating_duration_since(sent));
         let mut body = response.into_body();
         let mut body_bytes = 0;
         while let Some(frame) = body.frame().await {
@@ -138,7 +140,7 @@ impl<R: Runtime> EngineConnection<R> {
             body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
         self.used = true;
-        Ok(CompleteAnswer { status, body_bytes })
+        Ok(CompleteAnswer { status, body_bytes, first_byte })
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::{
-    ErrorKind, Gauge, GaugeError, LocalRecorder, Outcome, Sample, Series, Timestamp, TraceContext,
+    Counter, ErrorKind, Gauge, GaugeError, Histogram, InstrumentError, LocalRecorder, Outcome, Registry, Sample,
+    Series, Timestamp, TraceContext, Unit,
 };
 
 /// A request that was answered in full.
@@ -11,6 +12,8 @@ use loaddensity_metrics_shell::{
 pub(super) struct CompleteAnswer {
     pub(super) status: u16,
     pub(super) body_bytes: u64,
+    /// From when the request was sent to the head of its answer.
+    pub(super) first_byte: Duration,
 }
 
 /// Records one completed request: what was answered, or why no whole answer came, with a trace that is all zero where
@@ -37,6 +40,43 @@ pub(super) fn record(
         (Outcome::Failure, Err(kind)) => sample.error(kind),
     };
     recorder.record_traced(series, sample, trace);
+}
+
+/// What the engine measures besides requests, where the storage was built with room for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EngineInstruments {
+    pub(crate) time_to_first_byte: Histogram<Duration>,
+    pub(crate) iterations: Counter,
+}
+
+/// The names of these instruments.
+pub(crate) const TIME_TO_FIRST_BYTE: &str = "time_to_first_byte";
+pub(crate) const ITERATIONS: &str = "iterations";
+
+impl EngineInstruments {
+    pub(crate) fn declare(registry: Registry<'static>) -> Result<Self, InstrumentError> {
+        let first_byte = registry.timer(TIME_TO_FIRST_BYTE, "From the request to the head of its answer");
+        let iterations = registry.run_counter(ITERATIONS, Unit::One, "Times that a user went through all tasks");
+        Ok(Self {
+            time_to_first_byte: first_byte.or_else(|error| none_where_full(error, Histogram::NONE))?,
+            iterations: iterations.or_else(|error| none_where_full(error, Counter::NONE))?,
+        })
+    }
+
+    /// An answer has come whole.
+    pub(super) fn answered(self, recorder: LocalRecorder, series: Series, answer: CompleteAnswer) {
+        recorder.observe(self.time_to_first_byte, series, answer.first_byte);
+    }
+
+    /// A user has gone through all tasks.
+    pub(super) fn iterated(self, recorder: LocalRecorder) {
+        recorder.add_to_run(self.iterations, 1);
+    }
+}
+
+/// The handle that records nothing, where there is no room for another.
+fn none_where_full<T>(error: InstrumentError, none: T) -> Result<T, InstrumentError> {
+    if matches!(error, InstrumentError::Full { .. }) { Ok(none) } else { Err(error) }
 }
 
 /// What the engine shows of itself.

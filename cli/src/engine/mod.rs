@@ -31,10 +31,11 @@ use async_channel::{Receiver, Sender};
 use futures_lite::future;
 use hyper::header::{CONTENT_LENGTH, HOST};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{GaugeError, LabelError, LocalRecorder, Series};
+use loaddensity_metrics_shell::{GaugeError, InstrumentError, LabelError, LocalRecorder, Series};
 
 pub use self::failures::{FailureKind, Failures};
 use self::measure::EngineGauges;
+pub(crate) use self::measure::{EngineInstruments, ITERATIONS, TIME_TO_FIRST_BYTE};
 use self::origin::ResolvedOrigin;
 use self::pace::Pace;
 use self::script::{Script, ScriptStep};
@@ -168,7 +169,9 @@ async fn prepare<R: Runtime>(
     recorder: LocalRecorder,
     failures: Arc<Failures>,
 ) -> Result<Script, EngineError> {
-    let mut script = Script { recorder, traces: test.traces, origins: Vec::new(), steps: Vec::new(), failures };
+    let instruments = EngineInstruments::declare(recorder.registry()).map_err(EngineError::Instrument)?;
+    let (origins, steps) = (Vec::new(), Vec::new());
+    let mut script = Script { recorder, instruments, traces: test.traces, origins, steps, failures };
     for (index, task) in test.tasks.iter().enumerate() {
         let origin = match script.origins.iter().position(|origin| origin.is_of(task)) {
             Some(known) => known,
@@ -232,6 +235,8 @@ pub enum EngineError {
     Runtime(io::Error),
     /// The engine's gauges have no place in the registry.
     Gauge(GaugeError),
+    /// The engine's instruments have no place in the registry.
+    Instrument(InstrumentError),
     /// The host of a task has no address.
     Resolve {
         /// Index of the task.
@@ -262,6 +267,7 @@ impl fmt::Display for EngineError {
         match self {
             Self::Runtime(source) => write!(f, "the load engine: {source}"),
             Self::Gauge(source) => write!(f, "the load engine: {source}"),
+            Self::Instrument(source) => write!(f, "the load engine: {source}"),
             Self::Resolve { task, host, source } => {
                 write!(f, "tasks[{task}]: no address for host {host:?} ({source})")
             }

@@ -9,12 +9,13 @@ use hyper::{Method, StatusCode, Uri};
 use loaddensity_metrics_shell::{LocalRecorder, Outcome, Series};
 
 use super::failures::Failures;
-use super::measure::CompleteAnswer;
+use super::measure::{CompleteAnswer, EngineInstruments};
 use super::origin::ResolvedOrigin;
 
 /// What every user does.
 pub(super) struct Script {
     pub(super) recorder: LocalRecorder,
+    pub(super) instruments: EngineInstruments,
     /// Whether every request carries a trace.
     pub(super) traces: bool,
     pub(super) origins: Vec<ResolvedOrigin>,

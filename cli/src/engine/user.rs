@@ -47,7 +47,7 @@ impl<R: Runtime> User<R> {
         let script = self.script.clone();
         let mut traces = script.traces.then(Traces::new);
         let (started, mut clock) = (self.runtime.now(), SteadyClock::new(self.runtime.wall_clock()));
-        for step in script.steps.iter().cycle() {
+        for (number, step) in script.steps.iter().enumerate().cycle() {
             let turn = self.pace.take(self.runtime.now());
             wait(&self.runtime, &self.halted, turn).await;
             if self.halted.is_closed() {
@@ -64,12 +64,19 @@ impl<R: Runtime> User<R> {
             let outcome = step.outcome(answer.ok());
             record(script.recorder, step.series, latency, answer, outcome, completed_at, trace);
             match result {
-                Ok(answer) if outcome == Outcome::Failure => script.failures.note_status(answer.status),
-                Ok(_) => {}
+                Ok(answer) => {
+                    script.instruments.answered(script.recorder, step.series, answer);
+                    if outcome == Outcome::Failure {
+                        script.failures.note_status(answer.status);
+                    }
+                }
                 Err(lost) => {
                     script.failures.note(lost.kind, || lost.text(&script.origins[step.origin]));
                     wait(&self.runtime, &self.halted, AFTER_FAILURE).await;
                 }
+            }
+            if number + 1 == script.steps.len() {
+                script.instruments.iterated(script.recorder);
             }
         }
     }
@@ -107,7 +114,7 @@ impl<R: Runtime> User<R> {
                 None => EngineConnection::open(&self.runtime, &self.script.origins[step.origin]).await?,
             };
             *began = Some(self.runtime.now());
-            match connection.request(step, trace).await {
+            match connection.request(&self.runtime, step, trace).await {
                 Ok(answer) => {
                     self.connections[step.origin] = Some(connection);
                     return Ok(answer);

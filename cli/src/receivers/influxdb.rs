@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use loaddensity_metrics_vectors::influx::{ParsedPoint, ParsedValue, parse};
 
-use super::{Arrived, CollectedDatagrams, Refused, refused};
+use super::{Arrived, CollectedDatagrams, Observed, Refused, refused};
+use crate::engine::{ITERATIONS, TIME_TO_FIRST_BYTE};
 
-/// Counts the points; those of `<measurement>_gauges` apart.
+/// Counts the points; those of `<measurement>_gauges` and `<measurement>_instruments` apart.
 ///
 /// # Errors
 /// A datagram that InfluxData's parser does not take as a whole, a point without the contract's tags and fields, a gauge
@@ -16,12 +17,16 @@ pub fn influxdb(datagrams: &CollectedDatagrams, measurement: &str) -> Result<Arr
     let mut stored = HashSet::new();
     for datagram in datagrams.iter() {
         for point in parse(datagram).map_err(refused)? {
-            if point.measurement.strip_prefix(measurement) == Some("_gauges") {
-                check_gauges(&point)?;
-                arrived.gauges += 1;
-            } else {
-                check(&point, measurement)?;
-                arrived.add(point.tag("outcome"), 1)?;
+            match point.measurement.strip_prefix(measurement) {
+                Some("_gauges") => {
+                    check_gauges(&point)?;
+                    arrived.gauges += 1;
+                }
+                Some("_instruments") => observe(&point, &mut arrived.observed)?,
+                _ => {
+                    check(&point, measurement)?;
+                    arrived.add(point.tag("outcome"), 1)?;
+                }
             }
             let fresh = stored.insert((point.measurement, point.tags, point.timestamp));
             if !fresh {
@@ -45,6 +50,21 @@ fn check(point: &ParsedPoint, measurement: &str) -> Result<(), Refused> {
     } else {
         Err(Refused(format!("not a point of the contract: {point:?}")))
     }
+}
+
+/// Adds what came of instruments in an interval.
+fn observe(point: &ParsedPoint, observed: &mut Observed) -> Result<(), Refused> {
+    for (field, value) in &point.fields {
+        let of_first_byte = field.strip_prefix(TIME_TO_FIRST_BYTE).and_then(|rest| rest.strip_prefix("_ms_"));
+        match (field.as_str(), of_first_byte, value) {
+            (ITERATIONS, _, ParsedValue::Integer(count @ 0..)) => observed.iterations += count.unsigned_abs(),
+            (_, Some("count"), ParsedValue::Integer(count @ 0..)) => observed.first_bytes += count.unsigned_abs(),
+            (_, Some("sum"), ParsedValue::Float(millis)) => observed.add_first_byte_ms(*millis),
+            (_, Some("min" | "max" | "p50" | "p95" | "p99"), ParsedValue::Float(_)) => {}
+            _ => return Err(Refused(format!("not the engine's instruments: {point:?}"))),
+        }
+    }
+    Ok(())
 }
 
 fn check_gauges(point: &ParsedPoint) -> Result<(), Refused> {

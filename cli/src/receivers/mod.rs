@@ -29,10 +29,43 @@ pub struct Arrived {
     pub success: u64,
     /// Of outcome `failure`.
     pub failure: u64,
-    /// Points or messages that showed the engine's gauges; over UDP without packing each is a datagram of its own.
+    /// What the instruments of the engine's own counted.
+    pub observed: Observed,
+    /// Points or messages that showed the engine's gauges.
     pub gauges: u64,
     /// A few lines of what came, decoded where it is binary.
     pub sample: Vec<String>,
+}
+
+/// What the instruments of the engine's own counted, over all series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Times that a user went through all tasks.
+    pub iterations: u64,
+    /// Times to the first byte.
+    pub first_bytes: u64,
+    /// The sum of these times in nanoseconds.
+    pub first_byte_nanos: u64,
+}
+
+impl Observed {
+    /// How often the engine called for them.
+    #[must_use]
+    pub const fn calls(&self) -> u64 {
+        self.iterations + self.first_bytes
+    }
+
+    /// Whether none of it is more than in `all`.
+    pub(crate) const fn is_within(&self, all: &Self) -> bool {
+        self.iterations <= all.iterations
+            && self.first_bytes <= all.first_bytes
+            && self.first_byte_nanos <= all.first_byte_nanos
+    }
+
+    fn add_first_byte_ms(&mut self, millis: f64) {
+        // Backends are sent all digits of it: the nearest nanosecond is the right one.
+        self.first_byte_nanos += (millis * 1e6).round() as u64;
+    }
 }
 
 impl Arrived {

@@ -19,7 +19,8 @@ use loaddensity_metrics_shell::hyper_io::{HyperExecutor, HyperIo};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_vectors::otlp::{DecodedAttributes, DecodedPoint, DecodedValue, canonical, decode, unframe};
 
-use super::{Arrived, Refused, ServerThread, refused, same_count};
+use super::{Arrived, Observed, Refused, ServerThread, refused, same_count};
+use crate::engine::{ITERATIONS, TIME_TO_FIRST_BYTE};
 
 /// The method that exports metrics (opentelemetry-proto, `metrics_service.proto`).
 const PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
@@ -92,6 +93,7 @@ impl OtlpReceiver {
         for ((metric, attributes), value) in &received.newest {
             let outcome = attributes.get("outcome").map(String::as_str);
             match value {
+                _ if observe(metric, value, &mut arrived.observed)? => {}
                 DecodedValue::Sum(sum) => arrived.add(outcome, u64::try_from(*sum).map_err(refused)?)?,
                 DecodedValue::Gauge(_) => {}
                 DecodedValue::Histogram { count, .. } | DecodedValue::Exponential { count, .. } => {
@@ -112,6 +114,22 @@ impl OtlpReceiver {
         arrived.sample = sums.map(|((metric, attributes), value)| shown(metric, attributes, value)).collect();
         Ok(arrived)
     }
+}
+
+/// Adds the newest value of an instrument of the engine's own; whether it is one.
+fn observe(metric: &str, value: &DecodedValue, observed: &mut Observed) -> Result<bool, Refused> {
+    match (metric.strip_prefix("loaddensity."), value) {
+        (Some(ITERATIONS), DecodedValue::Sum(sum)) => observed.iterations += u64::try_from(*sum).map_err(refused)?,
+        (
+            Some(TIME_TO_FIRST_BYTE),
+            DecodedValue::Histogram { count, sum, .. } | DecodedValue::Exponential { count, sum, .. },
+        ) => {
+            observed.first_bytes += count;
+            observed.add_first_byte_ms(*sum);
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 async fn answer(

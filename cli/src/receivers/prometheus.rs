@@ -13,7 +13,8 @@ use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_vectors::prometheus::{TextPage, parse};
 
-use super::{Arrived, Refused, refused, same_count};
+use super::{Arrived, Observed, Refused, refused, same_count};
+use crate::engine::{ITERATIONS, TIME_TO_FIRST_BYTE};
 
 /// What a scraper that asks for nothing special must be given (Prometheus, exposition formats).
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -72,6 +73,7 @@ pub fn prometheus(page: &[u8]) -> Result<Arrived, Refused> {
         ("latencies", count("loaddensity_request_latency_ms", "loaddensity_request_latency_ms_count")),
         ("sizes", count("loaddensity_response_bytes", "loaddensity_response_bytes_count")),
     ])?;
+    arrived.observed = observed(&parsed);
     let of = |outcome: &str| {
         let counts = format!("outcome=\"{outcome}\"}}");
         let wanted = |line: &&str| {
@@ -81,6 +83,22 @@ pub fn prometheus(page: &[u8]) -> Result<Arrived, Refused> {
     };
     arrived.sample = Outcome::ALL.into_iter().filter_map(|outcome| of(outcome.as_str())).collect();
     Ok(arrived)
+}
+
+fn observed(page: &TextPage<'_>) -> Observed {
+    let mut observed = Observed::default();
+    for sample in family(page, &format!("loaddensity_{ITERATIONS}_total")) {
+        observed.iterations += sample.value as u64;
+    }
+    let name = format!("loaddensity_{TIME_TO_FIRST_BYTE}_ms");
+    for sample in family(page, &name) {
+        match sample.name.strip_prefix(&name) {
+            Some("_count") => observed.first_bytes += sample.value as u64,
+            Some("_sum") => observed.add_first_byte_ms(sample.value),
+            _ => {}
+        }
+    }
+    observed
 }
 
 fn family<'p, 'a>(

@@ -51,12 +51,7 @@ use crate::request::series::Series;
 #[derive(Debug)]
 pub struct ObservedRows<M> {
     memory: M,
-    counters: RowsOfKind,
-    histograms: RowsOfKind,
-    /// The number of series that there is room for.
-    capacity: usize,
-    /// The rows of series with numbers below this were cleared, so they hold only what was written since.
-    cleared: usize,
+    layout: ObservedLayout,
     unsettled: u64,
     /// The instrument, by its place in the order of declaring, and the series that are read next, while an interval that has
     /// ended is not read whole.
@@ -64,6 +59,17 @@ pub struct ObservedRows<M> {
     /// Whether the first interval has begun: until then, what was counted before it is read.
     is_begun: bool,
     before: u64,
+}
+
+/// Where the rows of each instrument and series are.
+#[derive(Clone, Copy, Debug)]
+struct ObservedLayout {
+    counters: RowsOfKind,
+    histograms: RowsOfKind,
+    /// The number of series that there is room for.
+    capacity: usize,
+    /// The rows of series with numbers below this were cleared, so they hold only what was written since.
+    cleared: usize,
 }
 
 /// Where the rows of one kind of instruments are: instrument by instrument, in each series by series.
@@ -104,8 +110,8 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
 
     fn unread(registry: Registry<'_>, memory: M) -> Self {
         let ([counters, histograms], capacity) = (RowsOfKind::both(registry), registry.parts.entries.len());
-        let (next, is_begun) = (Some((0, 0)), false);
-        Self { memory, counters, histograms, capacity, cleared: 0, unsettled: 0, next, is_begun, before: 0 }
+        let layout = ObservedLayout { counters, histograms, capacity, cleared: 0 };
+        Self { memory, layout, unsettled: 0, next: Some((0, 0)), is_begun: false, before: 0 }
     }
 
     /// Ends an interval: adds what came since the last one to what is not settled, and returns how many observations that are.
@@ -191,22 +197,25 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
     /// The series from `from` on of which observations of an instrument are not settled, in the order in which they were
     /// interned, the overflow series first. For one of the run that is the overflow series, which then stands for the run.
     pub fn series(&self, instrument: &OwnInstrument<'_>, from: Series) -> impl Iterator<Item = Series> {
-        let all = instrument.series_end().min(self.cleared as u32);
+        let all = instrument.series_end().min(self.layout.cleared as u32);
         (from.number()..all).map(Series::from_number).filter(|series| self.observations(instrument, *series) != 0)
     }
 
     /// How many observations of a series, or of the run, are not settled.
     #[must_use]
     pub fn observations(&self, instrument: &OwnInstrument<'_>, series: Series) -> u64 {
-        ObservedShape::observations(self.came(instrument, series))
+        self.frozen().observations(instrument, series)
+    }
+
+    /// The same of the cells at a place.
+    pub(crate) fn observations_at(&self, kind: InstrumentKind, at: CellPlace) -> u64 {
+        ObservedShape::observations(self.frozen().came_at(kind, at))
     }
 
     /// What a counter counted of a series, or of the run, and is not settled; `None` where that is nothing.
     #[must_use]
     pub fn counter(&self, instrument: &OwnInstrument<'_>, series: Series) -> Option<CounterTotal> {
-        let is_counter = instrument.kind() == InstrumentKind::Counter;
-        let total = ObservedShape::counter(self.came(instrument, series));
-        (is_counter && total.number != 0).then_some(total)
+        self.frozen().counter(instrument, series)
     }
 
     /// What a histogram counted of a series, or of the run, and is not settled; `None` where that is nothing.
@@ -216,16 +225,14 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
     /// the buckets of this interval and in the number of the next one.
     #[must_use]
     pub fn histogram(&self, instrument: &OwnInstrument<'_>, series: Series) -> Option<HistogramTotal> {
-        let (row, shape) = (self.came(instrument, series), self.histograms.shape);
-        let is_histogram = instrument.kind() == InstrumentKind::Histogram;
-        (is_histogram && ObservedShape::observations(row) != 0).then(|| shape.histogram(instrument, row))
+        self.frozen().histogram(instrument, series)
     }
 
     /// Whether a histogram has values of a series, or of the run, that are not settled. It may have observations and no value,
     /// where its values were recorded during the reading before.
     pub(crate) fn has_values(&self, instrument: &OwnInstrument<'_>, series: Series) -> bool {
         let is_histogram = instrument.kind() == InstrumentKind::Histogram;
-        is_histogram && self.histograms.shape.has_values(self.came(instrument, series))
+        is_histogram && self.layout.histograms.shape.has_values(self.frozen().came(instrument, series))
     }
 
     /// Says that what is unsettled of a series, or of the run, has arrived or is lost. Returns how many observations that are.
@@ -240,48 +247,34 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
         number
     }
 
-    /// The row of what is unsettled. It is empty where there is none.
-    fn came(&self, instrument: &OwnInstrument<'_>, series: Series) -> &[u64] {
-        let rows = self.of(instrument.kind());
-        let words = self.pair_of(instrument, series).and_then(|pair| self.memory.as_ref().get(rows.words_of(pair)));
-        words.and_then(|words| words.get(rows.shape.additive_words()..)).unwrap_or_default()
+    /// All rows of what is unsettled.
+    pub(crate) fn frozen(&self) -> FrozenObserved<'_> {
+        FrozenObserved { memory: self.memory.as_ref(), layout: &self.layout }
     }
 
     /// The row of what was taken out so far, and the row of what is unsettled.
     fn pair(&mut self, instrument: &OwnInstrument<'_>, series: Series) -> Option<(ObservedShape, [&mut [u64]; 2])> {
-        let (rows, pair) = (self.of(instrument.kind()), self.pair_of(instrument, series)?);
+        let (kind, place) = (instrument.kind(), instrument.place(series)?);
+        let (rows, pair) = (self.layout.of(kind), self.layout.pair_at(kind, place)?);
         let words = self.memory.as_mut().get_mut(rows.words_of(pair))?;
         let (kept, came) = words.split_at_mut_checked(rows.shape.additive_words())?;
         Some((rows.shape, [kept, came]))
     }
 
-    /// The number of a pair of rows that was cleared, among those of its kind.
-    fn pair_of(&self, instrument: &OwnInstrument<'_>, series: Series) -> Option<usize> {
-        let pair = instrument.place(series).map(CellPlace::number)?;
-        let is_there = pair < self.of(instrument.kind()).pairs && pair.checked_rem(self.capacity)? < self.cleared;
-        is_there.then_some(pair)
-    }
-
-    const fn of(&self, kind: InstrumentKind) -> RowsOfKind {
-        match kind {
-            InstrumentKind::Counter => self.counters,
-            InstrumentKind::Histogram => self.histograms,
-        }
-    }
-
     /// Clears the rows of new series, up to `series`, for all instruments that there is room for. Words that are zero already
     /// are not written.
     fn clear_up_to(&mut self, series: Series) {
-        let end = self.capacity.min(series.index() + 1);
-        for number in self.cleared..end {
-            for rows in [self.counters, self.histograms] {
-                for pair in (number..rows.pairs).step_by(self.capacity) {
+        let ObservedLayout { counters, histograms, capacity, cleared } = self.layout;
+        let end = capacity.min(series.index() + 1);
+        for number in cleared..end {
+            for rows in [counters, histograms] {
+                for pair in (number..rows.pairs).step_by(capacity) {
                     let words = self.memory.as_mut().get_mut(rows.words_of(pair)).unwrap_or_default();
                     words.iter_mut().filter(|word| **word != 0).for_each(|word| *word = 0);
                 }
             }
         }
-        self.cleared = self.cleared.max(end);
+        self.layout.cleared = cleared.max(end);
     }
 }
 
@@ -292,6 +285,61 @@ impl ObservedRows<Vec<u64>> {
     #[must_use]
     pub fn on_heap(registry: Registry<'_>) -> Self {
         Self::unread(registry, vec![0; Self::words(registry)])
+    }
+}
+
+/// The rows of what is unsettled. They do not change while they are borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrozenObserved<'a> {
+    memory: &'a [u64],
+    layout: &'a ObservedLayout,
+}
+
+impl<'a> FrozenObserved<'a> {
+    /// Observations in a row.
+    pub(crate) fn observations(self, instrument: &OwnInstrument<'_>, series: Series) -> u64 {
+        ObservedShape::observations(self.came(instrument, series))
+    }
+
+    /// What a counter's row has; `None` where that is nothing.
+    pub(crate) fn counter(self, instrument: &OwnInstrument<'_>, series: Series) -> Option<CounterTotal> {
+        let is_counter = instrument.kind() == InstrumentKind::Counter;
+        let total = ObservedShape::counter(self.came(instrument, series));
+        (is_counter && total.number != 0).then_some(total)
+    }
+
+    /// What a histogram's row has; `None` where that is nothing.
+    pub(crate) fn histogram(self, instrument: &OwnInstrument<'_>, series: Series) -> Option<HistogramTotal> {
+        let (row, shape) = (self.came(instrument, series), self.layout.histograms.shape);
+        let is_histogram = instrument.kind() == InstrumentKind::Histogram;
+        (is_histogram && ObservedShape::observations(row) != 0).then(|| shape.histogram(instrument, row))
+    }
+
+    /// A row. It is empty where there is none.
+    fn came(&self, instrument: &OwnInstrument<'_>, series: Series) -> &'a [u64] {
+        instrument.place(series).map(|at| self.came_at(instrument.kind(), at)).unwrap_or_default()
+    }
+
+    fn came_at(&self, kind: InstrumentKind, at: CellPlace) -> &'a [u64] {
+        let rows = self.layout.of(kind);
+        let words = self.layout.pair_at(kind, at).and_then(|pair| self.memory.get(rows.words_of(pair)));
+        words.and_then(|words| words.get(rows.shape.additive_words()..)).unwrap_or_default()
+    }
+}
+
+impl ObservedLayout {
+    /// The number of a pair of rows that was cleared, among those of its kind.
+    fn pair_at(&self, kind: InstrumentKind, at: CellPlace) -> Option<usize> {
+        let pair = at.number();
+        let is_there = pair < self.of(kind).pairs && pair.checked_rem(self.capacity)? < self.cleared;
+        is_there.then_some(pair)
+    }
+
+    const fn of(&self, kind: InstrumentKind) -> RowsOfKind {
+        match kind {
+            InstrumentKind::Counter => self.counters,
+            InstrumentKind::Histogram => self.histograms,
+        }
     }
 }
 

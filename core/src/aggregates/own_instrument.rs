@@ -76,7 +76,10 @@ impl<'a> OwnInstrument<'a> {
     pub fn is_shown(&self, series: Series) -> bool {
         match (self.kind(), self.reach()) {
             (InstrumentKind::Counter, Reach::Run) => true,
-            (InstrumentKind::Counter, Reach::Series) => self.registry.has_counted(series),
+            // Most that are shown have counted something themselves: then nothing else is asked.
+            (InstrumentKind::Counter, Reach::Series) => {
+                self.observations(series) != 0 || self.registry.has_counted(series)
+            }
             (InstrumentKind::Histogram, _) => self.observations(series) != 0,
         }
     }
@@ -157,6 +160,8 @@ impl<'a> Registry<'a> {
     }
 
     fn has_observations(self, series: Series) -> bool {
-        self.instruments().any(|instrument| instrument.reach() == Reach::Series && instrument.observations(series) != 0)
+        self.own_instruments().shapes().filter(|(shape, _)| shape.reach == Reach::Series).any(|(shape, index)| {
+            self.cell_place(index as u32, series).is_some_and(|at| self.observations_at(shape.kind, at) != 0)
+        })
     }
 }

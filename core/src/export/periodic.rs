@@ -3,6 +3,9 @@
 //! In each interval one cycle goes out, in one or several bodies, one after the other: all that was counted so far
 //! (cumulative), or what came in the interval (delta). What an answer means for the body that it answers:
 //!
+//! Bodies of requests come first, then those of own instruments, then those of gauges. What is said of requests below is true of
+//! observations in the second, which have an account of their own.
+//!
 //! | answer | cumulative | delta |
 //! |---|---|---|
 //! | stored | its requests count for this cycle | its requests are sent |

@@ -26,6 +26,7 @@ mod action;
 mod answers;
 mod bisection;
 mod gauges;
+mod instruments;
 mod intervals;
 mod limits;
 mod probe;
@@ -38,6 +39,7 @@ mod watermarks;
 
 pub use action::PostAction;
 pub use gauges::GaugePoints;
+pub use instruments::InstrumentPoints;
 pub use intervals::IntervalPoints;
 pub use limits::PostLimits;
 pub use requests::RequestPoints;

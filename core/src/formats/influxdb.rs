@@ -25,6 +25,8 @@ use crate::wire::text::short_text::ShortText;
 
 mod answer;
 mod gauges;
+mod instrument_rows;
+mod instruments;
 mod interval;
 mod precision;
 mod rows;
@@ -33,6 +35,8 @@ mod times;
 
 pub use answer::{error_words, refused_lines};
 pub use gauges::GaugeLineEncoder;
+pub use instrument_rows::{InstrumentBody, InstrumentPlace, InstrumentRows, InstrumentTooLarge};
+pub use instruments::InstrumentEncoder;
 pub use interval::{IntervalEncoder, IntervalPoint};
 pub use precision::Precision;
 pub use rows::{BodyLimits, IntervalBody, IntervalRows, PointTooLarge, RowPlace};

@@ -50,6 +50,9 @@ configuration! {
         /// to the next, always. 1 ms to 1 day, and no less than a unit of `precision`. The last one ends at the stop.
         /// Default 10 s.
         pub interval: Duration = Duration::from_secs(10),
+        /// Time from one point with what the engine's own instruments count to the next, where the storage has room for any.
+        /// 1 ms to 1 day, and no less than a unit of `precision`. The last one ends at the stop. Default 10 s.
+        pub instruments_interval: Duration = Duration::from_secs(10),
         /// Tags that every point has, besides those of its series, which win over ones of the same name. Default: none.
         /// Names as those of a series' labels, up to 1,024 bytes altogether (see
         /// [`ConstantLabels`](loaddensity_metrics_core::ConstantLabels)).
@@ -148,15 +151,18 @@ impl Configuration for InfluxdbConfig {
 impl InfluxdbConfig {
     fn check_points(&self, check: Check) -> Result<(), StartError> {
         check.wait("interval", self.interval)?;
+        check.wait("instruments_interval", self.instruments_interval)?;
         let unit = Duration::from_nanos(self.precision.nanos());
         if !self.aggregate && self.precision != Precision::Nanosecond {
             let expected = "it must be ns: at a coarser one, requests of one series within a unit would be one point; \
                             use points per interval (aggregate) for it";
             return Err(check.bad("precision", self.precision.v2(), expected));
         }
-        if self.aggregate && self.interval < unit {
+        let intervals = [("interval", self.interval), ("instruments_interval", self.instruments_interval)];
+        // Points per request are in nanoseconds.
+        if let Some((field, interval)) = intervals.into_iter().find(|(_, interval)| *interval < unit) {
             let expected = "it must be no less than a unit of precision; choose a finer precision";
-            return Err(check.bad("interval", format_args!("{:?}", self.interval), expected));
+            return Err(check.bad(field, format_args!("{interval:?}"), expected));
         }
         if self.aggregate && self.status_code != StatusCode::Field {
             let expected = "points per interval have no status code; leave it out, or use points per request";

@@ -1,13 +1,16 @@
-//! What is sent over UDP, and how that is started: points per request or per interval, and the gauges.
+//! What is sent over UDP, and how that is started: points per request or per interval, the engine's own instruments, and the
+//! gauges.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use loaddensity_metrics_core::export::datagrams::IntervalPacking;
-use loaddensity_metrics_core::export::posts::{GaugePoints, IntervalPoints};
+use loaddensity_metrics_core::export::posts::{GaugePoints, InstrumentPoints, IntervalPoints};
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{CALL_BYTES, DropReason, Exporter};
 
+use super::{FurtherLines, instrument_points};
 use crate::config::InfluxdbConfig;
 use crate::drivers::{DatagramDriver, DatagramOptions, Destination, IntervalItemLender, RequestLender};
 use crate::running::{LaunchContext, RunningExporter};
@@ -15,11 +18,11 @@ use crate::runtime::Runtime;
 use crate::status::{HealthReporter, StatusCell};
 use crate::stop::StopSignal;
 
-/// Starts to send a point for each request, and the gauges through a socket of their own.
+/// Starts to send a point for each request, and own instruments and gauges through sockets of their own.
 pub(super) fn per_request<R: Runtime>(
     context: &mut LaunchContext<R>,
     to: Destination,
-    (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
+    (encoder, further): (LineEncoder<'static>, FurtherLines),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let InfluxdbConfig { datagram_bytes, segmentation_offload, buffer_events, .. } = *config;
@@ -30,32 +33,62 @@ pub(super) fn per_request<R: Runtime>(
     let options = DatagramOptions { call_bytes, at_once: true, ..options(to.clone(), config) };
     let driver =
         DatagramDriver::new(context, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
-    RunningExporter::launch(&context.runtime, stop, status_cell, driver.run())
-        .draining(queue)
-        .with_side_task(&context.runtime, |stop, status_cell| {
-            run_gauges(context, to, (gauges, stop, status_cell), config)
-        })
+    let running = RunningExporter::launch(&context.runtime, stop, status_cell, driver.run()).draining(queue);
+    with_further(running, context, to, further, config)
 }
 
-/// Starts to send a point for each series and interval, and the gauges through a socket of their own.
+/// Starts to send a point for each series and interval, and own instruments and gauges through sockets of their own.
 pub(super) fn per_interval<R: Runtime>(
     context: &mut LaunchContext<R>,
     to: Destination,
-    (rows, encoder, gauges): (IntervalRows<Vec<u64>>, IntervalEncoder<'static>, GaugeLineEncoder<'static>),
+    (rows, encoder, further): (IntervalRows<Vec<u64>>, IntervalEncoder<'static>, FurtherLines),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let (status_cell, stop) = (status_cell(&to), StopSignal::default());
     let ledger = context.accounts.open_after(Exporter::Influxdb, rows.before());
     let points = IntervalPoints::new(context.registry, (rows, ledger), (encoder, times(context, config)));
     // A point that no datagram holds is in the account.
-    let source = IntervalItemLender::new(packing(context, config), points, || {});
+    let source = IntervalItemLender::new(packing(context, config, config.interval), points, || {});
     let options = DatagramOptions { at_once: true, ..options(to.clone(), config) };
     let driver =
         DatagramDriver::new(context, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
-    RunningExporter::launch(&context.runtime, stop, status_cell, driver.run())
-        .with_side_task(&context.runtime, |stop, status_cell| {
-            run_gauges(context, to, (gauges, stop, status_cell), config)
-        })
+    let running = RunningExporter::launch(&context.runtime, stop, status_cell, driver.run());
+    with_further(running, context, to, further, config)
+}
+
+/// Starts what is sent besides requests.
+fn with_further<R: Runtime>(
+    running: RunningExporter<R>,
+    context: &mut LaunchContext<R>,
+    to: Destination,
+    FurtherLines { gauges, instruments }: FurtherLines,
+    config: &InfluxdbConfig,
+) -> RunningExporter<R> {
+    let points = instrument_points(context, instruments, config);
+    let running = running.with_side_task(&context.runtime, |stop, status_cell| {
+        run_gauges(context, to.clone(), (gauges, stop, status_cell), config)
+    });
+    match points {
+        Some(points) => running.with_observing_task(&context.runtime, |stop, status_cell| {
+            run_instruments(context, to, (points, stop, status_cell), config)
+        }),
+        None => running,
+    }
+}
+
+/// Sends what own instruments count until a stop has been carried out.
+fn run_instruments<R: Runtime>(
+    context: &LaunchContext<R>,
+    to: Destination,
+    (points, stop, status_cell): (InstrumentPoints<'static, Vec<u64>>, StopSignal, Arc<StatusCell>),
+    config: &InfluxdbConfig,
+) -> impl Future<Output = DropReason> + Send + use<R> {
+    let (told, datagram_bytes) = (status_cell.clone(), config.datagram_bytes);
+    let on_left_out = move || {
+        told.observations_failed(format!("the fields of an instrument do not fit into {datagram_bytes} bytes"));
+    };
+    let source = IntervalItemLender::new(packing(context, config, config.instruments_interval), points, on_left_out);
+    DatagramDriver::new(context, options(to, config), source, HealthReporter::of_observations(status_cell), stop).run()
 }
 
 /// Sends the gauges until a stop has been carried out.
@@ -68,7 +101,7 @@ fn run_gauges<R: Runtime>(
     let (told, datagram_bytes) = (status_cell.clone(), config.datagram_bytes);
     let on_left_out = move || told.gauges_failed(format!("a gauge does not fit into {datagram_bytes} bytes"));
     let source = IntervalItemLender::new(
-        packing(context, config),
+        packing(context, config, config.interval),
         GaugePoints::new(gauges, times(context, config)),
         on_left_out,
     );
@@ -83,8 +116,8 @@ fn options<R: Runtime>(to: Destination, config: &InfluxdbConfig) -> DatagramOpti
     DatagramOptions { to, first: None, sockets: 1, at_once: false, call_bytes: config.datagram_bytes }
 }
 
-fn packing<R: Runtime>(context: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalPacking {
-    IntervalPacking::new(usize::MAX, config.datagram_bytes, config.interval, context.clock.read())
+fn packing<R: Runtime>(context: &LaunchContext<R>, config: &InfluxdbConfig, interval: Duration) -> IntervalPacking {
+    IntervalPacking::new(usize::MAX, config.datagram_bytes, interval, context.clock.read())
 }
 
 fn times<R: Runtime>(context: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalTimes {

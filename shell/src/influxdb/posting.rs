@@ -1,16 +1,17 @@
-//! What is posted over HTTP, and how that is started: points per request or per interval, and the gauges.
+//! What is posted over HTTP, and how that is started: points per request or per interval, the engine's own instruments, and
+//! the gauges.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::export::posts::{
-    GaugePoints, IntervalPoints, PostLimits, PostMachine, RequestPoints, Schedule,
+    GaugePoints, InstrumentPoints, IntervalPoints, PostLimits, PostMachine, RequestPoints, Schedule,
 };
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{DropReason, Event, Exporter, Packer};
 
-use super::{Endpoint, Influxdb};
+use super::{Endpoint, FurtherLines, Influxdb, instrument_points};
 use crate::config::{BatchLimits, InfluxdbConfig};
 use crate::dispatcher::EventQueue;
 use crate::drivers::{BackendLink, Lender, PostDriver};
@@ -23,11 +24,11 @@ use crate::stop::StopSignal;
 /// Most bytes of a body with gauges: all that a registry can have fit, however long.
 const GAUGE_BYTES: usize = 16 << 10;
 
-/// Starts to send a point for each request, and the gauges over a connection of their own. The backend need not be there.
+/// Starts to send a point for each request, and own instruments and gauges over connections of their own. The backend need not be there.
 pub(super) fn per_request<R: Runtime>(
     context: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
-    (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
+    (encoder, further): (LineEncoder<'static>, FurtherLines),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let queue = context.dispatcher.attach(Exporter::Influxdb, config.buffer_events, None);
@@ -39,18 +40,15 @@ pub(super) fn per_request<R: Runtime>(
     let driver =
         driver(context, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
     let work = driver.run();
-    RunningExporter::launch(&context.runtime, stop, status_cell, work)
-        .draining(queue)
-        .with_side_task(&context.runtime, |stop, status_cell| {
-            run_gauges(context, endpoint, (gauges, stop, status_cell), config)
-        })
+    let running = RunningExporter::launch(&context.runtime, stop, status_cell, work).draining(queue);
+    with_further(running, context, endpoint, further, config)
 }
 
-/// Starts to send a point for each series and interval, and the gauges over a connection of their own.
+/// Starts to send a point for each series and interval, and own instruments and gauges over connections of their own.
 pub(super) fn per_interval<R: Runtime>(
     context: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
-    (rows, encoder, gauges): (IntervalRows<Vec<u64>>, IntervalEncoder<'static>, GaugeLineEncoder<'static>),
+    (rows, encoder, further): (IntervalRows<Vec<u64>>, IntervalEncoder<'static>, FurtherLines),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, endpoint.public_address()));
@@ -63,10 +61,40 @@ pub(super) fn per_interval<R: Runtime>(
     let driver =
         driver(context, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
     let work = driver.run();
-    RunningExporter::launch(&context.runtime, stop, status_cell, work)
-        .with_side_task(&context.runtime, |stop, status_cell| {
-            run_gauges(context, endpoint, (gauges, stop, status_cell), config)
-        })
+    let running = RunningExporter::launch(&context.runtime, stop, status_cell, work);
+    with_further(running, context, endpoint, further, config)
+}
+
+/// Starts what is sent besides requests.
+fn with_further<R: Runtime>(
+    running: RunningExporter<R>,
+    context: &mut LaunchContext<R>,
+    endpoint: Box<Endpoint>,
+    FurtherLines { gauges, instruments }: FurtherLines,
+    config: &InfluxdbConfig,
+) -> RunningExporter<R> {
+    let points = instrument_points(context, instruments, config);
+    let running = running.with_side_task(&context.runtime, |stop, status_cell| {
+        run_gauges(context, endpoint.clone(), (gauges, stop, status_cell), config)
+    });
+    match points {
+        Some(points) => running.with_observing_task(&context.runtime, |stop, status_cell| {
+            run_instruments(context, endpoint, (points, stop, status_cell), config)
+        }),
+        None => running,
+    }
+}
+
+/// Sends what own instruments count until a stop has been carried out.
+fn run_instruments<R: Runtime>(
+    context: &LaunchContext<R>,
+    endpoint: Box<Endpoint>,
+    (points, stop, status_cell): (InstrumentPoints<'static, Vec<u64>>, StopSignal, Arc<StatusCell>),
+    config: &InfluxdbConfig,
+) -> impl Future<Output = DropReason> + Send + use<R> {
+    let schedule = Schedule::Intervals { every: config.instruments_interval, always_anew: false };
+    let told: (Arc<StatusCell>, HealthNote) = (status_cell, StatusCell::tell_of_observations);
+    driver(context, (endpoint, config), told, stop, (InstrumentSource(points), config.batch, schedule)).run()
 }
 
 /// Sends the gauges until a stop has been carried out.
@@ -124,6 +152,17 @@ impl Lender for IntervalSource {
     type Lent<'a> = IntervalPoints<'static, Vec<u64>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut IntervalPoints<'static, Vec<u64>>) -> T) -> T {
+        ask(&mut self.0)
+    }
+}
+
+/// What own instruments counted in each interval.
+struct InstrumentSource(InstrumentPoints<'static, Vec<u64>>);
+
+impl Lender for InstrumentSource {
+    type Lent<'a> = InstrumentPoints<'static, Vec<u64>>;
+
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut InstrumentPoints<'static, Vec<u64>>) -> T) -> T {
         ask(&mut self.0)
     }
 }

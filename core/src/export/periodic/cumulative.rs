@@ -18,15 +18,15 @@ pub struct Cumulative<'a> {
     /// From when on all is counted.
     start: Timestamp,
     is_framed: bool,
-    /// Of observations, where own instruments are sent.
-    observations: Option<&'a Ledger>,
+    /// Whether own instruments are sent.
+    has_instruments: bool,
 }
 
 impl<'a> Cumulative<'a> {
     /// What the registry of `accounts` has counted since `start`, exported by `resource`.
     #[must_use]
     pub fn new(accounts: Accounts<'a>, resource: &'a Resource, start: Timestamp) -> Self {
-        Self { accounts, resource, options: ExportOptions::default(), start, is_framed: false, observations: None }
+        Self { accounts, resource, options: ExportOptions::default(), start, is_framed: false, has_instruments: false }
     }
 
     /// The same with points that look like this.
@@ -41,11 +41,11 @@ impl<'a> Cumulative<'a> {
         Self { is_framed, ..self }
     }
 
-    /// The same with the engine's own instruments, in bodies of their own after those of requests. Their observations are
-    /// accounted in this ledger.
+    /// The same with the engine's own instruments, in bodies of their own after those of requests. They are accounted with
+    /// [`Accounts::observations`], whose account of the exporter has to be open.
     #[must_use]
-    pub const fn with_instruments(self, ledger: &'a Ledger) -> Self {
-        Self { observations: Some(ledger), ..self }
+    pub const fn with_instruments(self) -> Self {
+        Self { has_instruments: true, ..self }
     }
 
     fn sources(&self) -> Sources<'a> {
@@ -61,10 +61,8 @@ impl ExportSource for Cumulative<'_> {
     fn begin(&mut self, now: Timestamp) -> ExportCursor {
         let registry = self.accounts.registry();
         let place = ExportCursor::new(Export::new(registry, self.start, now), registry, now);
-        match self.observations {
-            Some(_) => place.with_instruments(OwnExport::new(registry, self.start, now)),
-            None => place,
-        }
+        let own = self.has_instruments.then(|| OwnExport::new(registry, self.start, now));
+        ExportCursor { own, ..place }
     }
 
     fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
@@ -96,16 +94,11 @@ impl ExportSource for Cumulative<'_> {
     }
 
     fn observation_ledger(&self) -> Option<&Ledger> {
-        self.observations
+        self.has_instruments.then(|| self.accounts.observations().ledger(Exporter::OpenTelemetry))
     }
 
     fn observations_held(&self) -> u64 {
-        self.observations.map_or(0, |ledger| {
-            // Before what was recorded: see `Ledger`.
-            let (sent, dropped) = ledger.outcome();
-            let (recorded, _) = ledger.since_start(self.accounts.registry().observations(), 0);
-            recorded.saturating_sub(sent + dropped.total())
-        })
+        self.accounts.registry().observation_account(Exporter::OpenTelemetry).held
     }
 }
 

@@ -24,11 +24,6 @@ impl ExportCursor {
         Self { points: points.without_gauges(), own: None, gauges: Export::of_gauges(registry, now) }
     }
 
-    /// The same with own instruments.
-    pub(super) const fn with_instruments(self, own: OwnExport) -> Self {
-        Self { own: Some(own), ..self }
-    }
-
     /// Writes a body, with gRPC's prefix where that `is_framed`.
     pub(super) fn write(self, sources: Sources<'_>, is_framed: bool, out: &mut [u8]) -> WriteOutcome<Self> {
         let written = write(self.points, sources, is_framed, |points| Self { points, ..self }, out);
@@ -129,8 +124,8 @@ mod tests {
         // A point in each body, and a turn that ends at the second series without one: the timer has two before that with it.
         let sources = Sources::new(registry, &resource).with_limit(1).with_turn(1);
         let points = ExportCursor::new(Export::new(registry, now, now), registry, now);
-        let (mut place, mut seen, mut passed) =
-            (points.with_instruments(OwnExport::new(registry, now, now)), vec![], 0);
+        let own = Some(OwnExport::new(registry, now, now));
+        let (mut place, mut seen, mut passed) = (ExportCursor { own, ..points }, vec![], 0);
         for _ in 0..100 {
             match place.write(sources, true, &mut [0; 4_096]) {
                 WriteOutcome::Body(part) => {

@@ -1,7 +1,7 @@
-//! The source of a delta exporter: in each cycle what came in one interval.
+//! The source of a delta exporter: in each cycle what came in one interval, of requests and of own instruments.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
-use crate::export::turn::series_in_a_turn;
+use crate::export::turn::{series_in_a_turn, silent_in_a_turn};
 use crate::formats::otlp::{DeltaInterval, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::accounts::Accounts;
@@ -20,7 +20,9 @@ pub struct Delta<'a, M> {
 }
 
 impl<'a, M> Delta<'a, M> {
-    /// What the registry of `accounts` counts in one `interval` after another, exported by `resource`.
+    /// What the registry of `accounts` counts in one `interval` after another, exported by `resource`. Where the interval has
+    /// own instruments, they come in bodies of their own after those of requests, and are accounted with
+    /// [`Accounts::observations`], whose account of the exporter has to be open.
     #[must_use]
     pub const fn new(accounts: Accounts<'a>, resource: &'a Resource, interval: &'a mut DeltaInterval<M>) -> Self {
         Self { accounts, resource, interval, is_framed: false }
@@ -30,6 +32,14 @@ impl<'a, M> Delta<'a, M> {
     #[must_use]
     pub fn framed(self, is_framed: bool) -> Self {
         Self { is_framed, ..self }
+    }
+}
+
+impl<M: AsRef<[u64]> + AsMut<[u64]>> Delta<'_, M> {
+    fn sources(&self) -> Sources<'_> {
+        let registry = self.accounts.registry();
+        let turn = silent_in_a_turn(registry.recorders_read());
+        Sources::of_interval(registry, self.resource, self.interval).with_turn(turn)
     }
 }
 
@@ -46,7 +56,11 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
     }
 
     fn begin(&mut self, now: Timestamp) -> ExportCursor {
-        ExportCursor::new(self.interval.export(self.accounts.registry()), self.accounts.registry(), now)
+        let registry = self.accounts.registry();
+        ExportCursor {
+            own: self.interval.own_export(registry),
+            ..ExportCursor::new(self.interval.export(registry), registry, now)
+        }
     }
 
     fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
@@ -54,17 +68,20 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
     }
 
     fn write(&self, place: ExportCursor, limit: usize, out: &mut [u8]) -> WriteOutcome<ExportCursor> {
-        let sources = Sources::of_interval(self.accounts.registry(), self.resource, self.interval);
-        place.write(sources.with_limit(limit), self.is_framed, out)
+        place.write(self.sources().with_limit(limit), self.is_framed, out)
     }
 
     fn weights(&self, from: ExportCursor, to: ExportCursor) -> Weights {
-        let sources = Sources::of_interval(self.accounts.registry(), self.resource, self.interval);
-        from.points.weights_until(to.points, sources)
+        from.weights_until(to, self.sources())
     }
 
     fn settle(&mut self, from: ExportCursor, to: ExportCursor) {
         self.interval.settle(from.points, to.points);
+        if let (Some(from), Some(to)) = (from.own, to.own)
+            && from != to
+        {
+            self.interval.settle_instruments(self.accounts.registry(), from, to);
+        }
     }
 
     fn ledger(&self) -> &Ledger {
@@ -73,5 +90,14 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
 
     fn held(&self) -> u64 {
         self.accounts.registry().account(Exporter::OpenTelemetry).held
+    }
+
+    fn observation_ledger(&self) -> Option<&Ledger> {
+        let has_instruments = self.interval.own_export(self.accounts.registry()).is_some();
+        has_instruments.then(|| self.accounts.observations().ledger(Exporter::OpenTelemetry))
+    }
+
+    fn observations_held(&self) -> u64 {
+        self.accounts.registry().observation_account(Exporter::OpenTelemetry).held
     }
 }

@@ -12,6 +12,8 @@ impl PostMachine {
             NextPost::Body(most) => self.pack_body(now, most, items, out),
         };
         let Some((flight, bytes)) = packed else {
+            // Where nothing that waited fits into a body, nothing is due any more.
+            self.schedule.observe(now, items.len());
             self.connection.withdraw();
             return None;
         };

@@ -3,6 +3,7 @@
 
 use super::envelope::{Frame, bare, grpc_prefix};
 use super::{ExportOptions, OtlpMetric, Resource, Writer};
+use crate::aggregates::observed_rows::FrozenObserved;
 use crate::aggregates::row::MAX_WORDS;
 use crate::aggregates::rows::FrozenRows;
 use crate::formats::weights::Weights;
@@ -68,6 +69,8 @@ pub struct Sources<'a> {
     pub(super) resource: &'a Resource,
     pub(super) options: ExportOptions,
     pub(super) interval: Option<FrozenRows<'a>>,
+    /// What the interval has of own instruments.
+    pub(super) observed: Option<FrozenObserved<'a>>,
     pub(super) most: usize,
     pub(super) silent: usize,
 }
@@ -108,14 +111,20 @@ impl<'a> Sources<'a> {
             resource,
             options: ExportOptions::default(),
             interval: None,
+            observed: None,
             most: usize::MAX,
             silent: usize::MAX,
         }
     }
 
     /// The same of an interval, with options of its own.
-    pub(super) const fn of_rows(self, options: ExportOptions, rows: FrozenRows<'a>) -> Self {
-        Self { options, interval: Some(rows), ..self }
+    pub(super) const fn of_rows(
+        self,
+        options: ExportOptions,
+        rows: FrozenRows<'a>,
+        observed: Option<FrozenObserved<'a>>,
+    ) -> Self {
+        Self { options, interval: Some(rows), observed, ..self }
     }
 
     /// Totals with other histograms than the explicit ones without extremes. Exponential ones become explicit in storage
@@ -132,8 +141,8 @@ impl<'a> Sources<'a> {
         Self { most: bytes, ..self }
     }
 
-    /// Most series of own instruments that a call passes over because they show nothing, at least 1; of a counter as many fewer as
-    /// there are instruments. Many may be silent, and while they are looked at, nothing else is done.
+    /// Most series of own instruments that a call passes over because they show nothing, at least 1; of a counter's totals as many
+    /// fewer as there are instruments. Many may be silent, and while they are looked at, nothing else is done.
     #[must_use]
     pub fn with_turn(self, silent: usize) -> Self {
         Self { silent: silent.max(1), ..self }

@@ -1,8 +1,8 @@
 //! Instruments of the engine's own in requests of their own, which hold nothing of requests: so an answer that refuses a
 //! point, or says how many were left out, says it of one kind.
 //!
-//! Points are cumulative. Each series is shown with its labels and without an outcome, an instrument of the run without
-//! attributes.
+//! Points are cumulative, or of an interval. Each series is shown with its labels and without an outcome, an instrument of
+//! the run without attributes.
 
 use super::envelope::{Frame, LEVELS, bare, grpc_prefix, surround};
 use super::export::at_end;
@@ -10,10 +10,11 @@ use super::layout::FIXED64;
 use super::metric_head::{self, MetricHead, data_field};
 use super::row_point::{MAX_ROW_POINT, PointAttributes, PointScale, RowPoint, RowPointWriter};
 use super::{
-    CUMULATIVE, MAX_POINT, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, NAMED_BYTES, Resource, SPILL, Sources,
-    USUAL_BYTES, VARINT_FIELD,
+    CUMULATIVE, DELTA, MAX_POINT, MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, NAMED_BYTES, Resource, SPILL,
+    Sources, USUAL_BYTES, VARINT_FIELD,
 };
-use crate::aggregates::observed::HistogramTotal;
+use crate::aggregates::observed::{CounterTotal, HistogramTotal};
+use crate::aggregates::observed_rows::FrozenObserved;
 use crate::aggregates::own_instrument::OwnInstrument;
 use crate::aggregates::row::Half;
 use crate::formats::weights::Weights;
@@ -87,7 +88,8 @@ impl OwnPart {
 }
 
 impl OwnExport {
-    /// A cycle as of `now` over what was observed since `start`, from the beginning.
+    /// A cycle as of `now` over what was observed since `start`, from the beginning. That over an interval is
+    /// [`DeltaInterval::own_export`](super::DeltaInterval::own_export).
     #[must_use]
     pub fn new(registry: Registry<'_>, start: Timestamp, now: Timestamp) -> Self {
         let end = registry.series_end();
@@ -149,28 +151,42 @@ impl OwnExport {
     #[must_use]
     pub fn skip(self, sources: Sources<'_>) -> Option<OwnPart> {
         let mut next = self;
+        let shown = OwnPoints::of(sources);
         let observations = next.find(sources.registry, |_, instrument, series| {
-            is_shown(sources.registry, instrument, series).then(|| instrument.observations(series))
+            shown.has(instrument, series).then(|| shown.observations(instrument, series))
         })?;
         next.observations += observations;
         Some(OwnPart { bytes: 0, points: 1, observations, next })
     }
 
-    /// The observations of the points from this to `to`, of which a receiver has rejected some. Totals are read now and may
-    /// have grown since: taking the heaviest of them off what was sent never claims too much.
+    /// The observations of the points from this to `to`, of which a receiver has rejected some. In an interval they are what
+    /// was sent, until they are settled. Totals are read now and may have grown since: taking the heaviest of them off what was
+    /// sent never claims too much.
     #[must_use]
     pub fn weights_until(self, to: Self, sources: Sources<'_>) -> Weights {
-        let (mut weights, mut at) = (Weights::default(), self);
-        let _: Option<()> = at.find(sources.registry, |at, instrument, series| {
-            if (at.left, at.above) < (to.left, to.above) {
-                return Some(());
+        let (mut weights, shown) = (Weights::default(), OwnPoints::of(sources));
+        self.each_until(to, sources.registry, |instrument, series| {
+            if shown.has(instrument, series) {
+                weights.add(shown.observations(instrument, series));
             }
-            if is_shown(sources.registry, instrument, series) {
-                weights.add(instrument.observations(series));
-            }
-            None
         });
         weights
+    }
+
+    /// Calls `look` with each place from this to `to`, whether it is shown or not.
+    pub(super) fn each_until(
+        mut self,
+        to: Self,
+        registry: Registry<'_>,
+        mut look: impl FnMut(&OwnInstrument<'_>, Series),
+    ) {
+        let _: Option<()> = self.find(registry, |at, instrument, series| {
+            let is_there = (at.left, at.above) >= (to.left, to.above);
+            if is_there {
+                look(instrument, series);
+            }
+            (!is_there).then_some(())
+        });
     }
 
     /// Goes on until `look` has found something in a place, and ends after it. `look` gets this as it is there.
@@ -212,10 +228,60 @@ impl OwnExport {
     }
 }
 
-/// Whether an instrument has a point of a series.
-fn is_shown(registry: Registry<'_>, instrument: &OwnInstrument<'_>, series: Series) -> bool {
-    // Most have counted something themselves: then nothing else is asked.
-    registry.entry(series).is_published() && (instrument.observations(series) != 0 || instrument.is_shown(series))
+/// What there is to show: all that was counted, or the rows of an interval.
+#[derive(Clone, Copy)]
+struct OwnPoints<'a> {
+    registry: Registry<'a>,
+    rows: Option<FrozenObserved<'a>>,
+}
+
+impl<'a> OwnPoints<'a> {
+    const fn of(sources: Sources<'a>) -> Self {
+        Self { registry: sources.registry, rows: sources.observed }
+    }
+
+    const fn temporality(self) -> u64 {
+        if self.rows.is_some() { DELTA } else { CUMULATIVE }
+    }
+
+    /// Whether an instrument has a point of a series.
+    fn has(self, instrument: &OwnInstrument<'_>, series: Series) -> bool {
+        let is_shown = || match self.rows {
+            Some(rows) => rows.observations(instrument, series) != 0,
+            None => instrument.is_shown(series),
+        };
+        self.registry.entry(series).is_published() && is_shown()
+    }
+
+    /// How many places are asked to know that a series has no point.
+    fn looks(self, kind: InstrumentKind) -> usize {
+        match (kind, self.rows) {
+            // A counter is shown where any instrument has counted: each of them is asked.
+            (InstrumentKind::Counter, None) => self.registry.own_instruments().count(),
+            _ => 1,
+        }
+    }
+
+    fn observations(self, instrument: &OwnInstrument<'_>, series: Series) -> u64 {
+        match self.rows {
+            Some(rows) => rows.observations(instrument, series),
+            None => instrument.observations(series),
+        }
+    }
+
+    fn counter(self, instrument: &OwnInstrument<'_>, series: Series) -> Option<CounterTotal> {
+        match self.rows {
+            Some(rows) => rows.counter(instrument, series),
+            None => instrument.counter(series),
+        }
+    }
+
+    fn histogram(self, instrument: &OwnInstrument<'_>, series: Series) -> Option<HistogramTotal> {
+        match self.rows {
+            Some(rows) => rows.histogram(instrument, series),
+            None => instrument.histogram(series),
+        }
+    }
 }
 
 /// Most bytes that are kept free before the points, without the resource's attributes: those of one metric and of what
@@ -240,7 +306,7 @@ const _: () = assert!(
 
 /// Writes one part of a cycle.
 struct OwnWriter<'a> {
-    registry: Registry<'a>,
+    shown: OwnPoints<'a>,
     resource: &'a Resource,
     points: RowPointWriter,
     /// What is written next.
@@ -269,10 +335,12 @@ impl From<Full> for Stop {
 
 impl<'a> OwnWriter<'a> {
     fn new(at: OwnExport, sources: Sources<'a>, is_single: bool) -> Self {
-        let Sources { registry, resource, options, .. } = sources;
+        let (Sources { registry, resource, options, .. }, shown) = (sources, OwnPoints::of(sources));
         let is_exponential = RowPointWriter::is_exponential(options, registry);
-        let points = RowPointWriter { is_exponential, min_max: options.min_max, start: at.start, now: at.now };
-        Self { registry, resource, points, at, is_single, written: 0, silent: sources.silent }
+        // The extremes of an interval are not known.
+        let min_max = options.min_max && shown.rows.is_none();
+        let points = RowPointWriter { is_exponential, min_max, start: at.start, now: at.now };
+        Self { shown, resource, points, at, is_single, written: 0, silent: sources.silent }
     }
 
     /// Writes as many points as fit into the end of `out`; `None` where none is left, [`Full`] where not even one fits.
@@ -296,7 +364,7 @@ impl<'a> OwnWriter<'a> {
     }
 
     fn put_instruments(&mut self, back: &mut ReverseWriter<'_>) -> Result<(), Stop> {
-        while let Some(instrument) = self.at.instrument(self.registry) {
+        while let Some(instrument) = self.at.instrument(self.shown.registry) {
             // Once the frame of one metric has taken of the reserve, there is no room for another.
             self.put_instrument(&instrument, back)?;
             self.at.next_instrument();
@@ -312,7 +380,7 @@ impl<'a> OwnWriter<'a> {
         let name = [OTLP_NAMESPACE, first, second, third];
         let head = MetricHead { name, description: instrument.description(), unit: instrument.unit().otlp(), kind };
         let end = back.mark();
-        head.open(CUMULATIVE, back);
+        head.open(self.shown.temporality(), back);
         let none = back.mark();
         let all = self.put_points(instrument, back);
         if back.mark() == none {
@@ -324,13 +392,9 @@ impl<'a> OwnWriter<'a> {
     }
 
     fn put_points(&mut self, instrument: &OwnInstrument<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Stop> {
-        // A counter is shown where any instrument has counted: each of them is asked.
-        let looks = match instrument.kind() {
-            InstrumentKind::Counter => self.registry.own_instruments().count(),
-            InstrumentKind::Histogram => 1,
-        };
+        let looks = self.shown.looks(instrument.kind());
         while let Some(series) = self.at.series(instrument.reach()) {
-            if is_shown(self.registry, instrument, series) {
+            if self.shown.has(instrument, series) {
                 if self.is_single && self.written != 0 {
                     return Err(Stop::Full);
                 }
@@ -355,20 +419,20 @@ impl<'a> OwnWriter<'a> {
         back: &mut ReverseWriter<'_>,
     ) -> Result<u64, Full> {
         let attributes = match instrument.reach() {
-            Reach::Series => PointAttributes::Series(self.registry.entry(series).labels::<OtlpAttributes>()),
+            Reach::Series => PointAttributes::Series(self.shown.registry.entry(series).labels::<OtlpAttributes>()),
             Reach::Run => PointAttributes::Run,
         };
         let point = RowPoint { kind: None, attributes, exemplars: None };
         match instrument.kind() {
             InstrumentKind::Counter => {
-                let total = instrument.counter(series).unwrap_or_default();
+                let total = self.shown.counter(instrument, series).unwrap_or_default();
                 // The number of a sum is signed: the largest of those stays, rather than that it becomes negative.
                 let sum = total.sum.min(i64::MAX as u64);
                 self.points.put(None, Half::of_count(sum), point, back)?;
                 Ok(total.number)
             }
             InstrumentKind::Histogram => {
-                let Some(total) = instrument.histogram(series) else { return Ok(0) };
+                let Some(total) = self.shown.histogram(instrument, series) else { return Ok(0) };
                 let scale = PointScale::new(instrument.quantity(), total.buckets.bounds());
                 self.points.put(Some(scale), half(&total, self.points.is_exponential), point, back)?;
                 Ok(total.number)

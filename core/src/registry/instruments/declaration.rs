@@ -86,16 +86,11 @@ pub(crate) struct Declared {
 impl Declared {
     /// Reads words that were written, and published since.
     pub(crate) fn read(words: &DeclaredWords) -> Self {
-        let [shape, texts @ ..] = words;
+        let ([lengths, texts @ ..], (shape, index)) = (words, InstrumentShape::read(words));
         // Relaxed: the acquire load of how many are declared came before.
-        let shape = shape.load(Ordering::Relaxed);
+        let lengths = lengths.load(Ordering::Relaxed);
         let (name, description) = texts.split_at_checked(NAME_WORDS).unwrap_or_default();
-        Self {
-            name: text(name, shape as u8),
-            description: text(description, (shape >> 8) as u8),
-            shape: InstrumentShape::from_word(shape),
-            index: (shape >> 32) as usize,
-        }
+        Self { name: text(name, lengths as u8), description: text(description, (lengths >> 8) as u8), shape, index }
     }
 
     pub(crate) fn named(&self) -> Named<'_> {
@@ -118,6 +113,13 @@ impl Declaration<'_> {
 }
 
 impl InstrumentShape {
+    /// Reads it and the index of words that were written, and published since.
+    pub(crate) fn read([shape, ..]: &DeclaredWords) -> (Self, usize) {
+        // Relaxed: the acquire load of how many are declared came before.
+        let shape = shape.load(Ordering::Relaxed);
+        (Self::from_word(shape), (shape >> 32) as usize)
+    }
+
     const fn to_word(self) -> u64 {
         let unit = match self.unit {
             ShownUnit::One => 0,
@@ -170,6 +172,7 @@ mod tests {
                     let read = Declared::read(&words);
                     assert_eq!((&*read.name, &*read.description), (name, description));
                     assert_eq!((read.shape, read.index), (shape, 1_022));
+                    assert_eq!(InstrumentShape::read(&words), (shape, 1_022));
                 }
             }
         }

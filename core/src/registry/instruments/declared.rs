@@ -4,7 +4,7 @@ use crate::atomics::{AtomicU64, Ordering, const_unless_loom};
 use crate::metrics::InstrumentKind;
 use crate::metrics::handles;
 use crate::metrics::produced_names::clash;
-use crate::registry::instruments::declaration::{Declaration, Declared, DeclaredWords, Reach};
+use crate::registry::instruments::declaration::{Declaration, Declared, DeclaredWords, InstrumentShape, Reach};
 use crate::registry::instruments::instrument_error::InstrumentError;
 
 /// What a registry has once of its instruments.
@@ -65,10 +65,22 @@ impl<'a> Instruments<'a> {
         first.iter().chain(second).take(self.count()).map(Declared::read)
     }
 
+    /// Of each the shape, and its index among those of its kind: without its texts, which take long to read.
+    pub(crate) fn shapes(self) -> impl Iterator<Item = (InstrumentShape, usize)> + use<'a> {
+        let [first, second] = self.words;
+        first.iter().chain(second).take(self.count()).map(InstrumentShape::read)
+    }
+
     /// The one at this place in that order.
     pub(crate) fn nth(self, place: usize) -> Option<Declared> {
         let is_declared = place < self.count();
         self.word_at(place).filter(|_| is_declared).map(Declared::read)
+    }
+
+    /// The shape of that one, and its index among those of its kind: for readers that look at many and use few.
+    pub(crate) fn shape_at(self, place: usize) -> Option<(InstrumentShape, usize)> {
+        let is_declared = place < self.count();
+        self.word_at(place).filter(|_| is_declared).map(InstrumentShape::read)
     }
 
     fn word_at(self, place: usize) -> Option<&'a DeclaredWords> {

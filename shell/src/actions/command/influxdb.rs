@@ -41,6 +41,7 @@ pub(super) static SIGNATURE: Signature = Signature::new(&[
     "gzip",
     "aggregate",
     "interval_seconds",
+    "instruments_seconds",
     "constant_labels",
     "status_code",
     "ca_file",
@@ -60,7 +61,7 @@ pub(super) static SIGNATURE: Signature = Signature::new(&[
 .aliases(&[("constant_tags", "constant_labels"), (POINTS, "aggregate")]);
 
 /// Which parameter gives a field that has another name.
-pub(super) static FIELDS: [(&str, &str); 20] = [
+pub(super) static FIELDS: [(&str, &str); 21] = [
     ("target", "transport"),
     ("target.host", "host"),
     ("target.port", "port"),
@@ -74,6 +75,7 @@ pub(super) static FIELDS: [(&str, &str); 20] = [
     ("target.bucket", "bucket"),
     ("target.token", "token"),
     ("interval", "interval_seconds"),
+    ("instruments_interval", "instruments_seconds"),
     ("tls.roots", "ca_file"),
     ("tls.identity.certificate", "client_certificate"),
     ("tls.identity.key", "client_key"),
@@ -96,6 +98,7 @@ pub(super) fn config(reader: ArgumentReader<'_>, environment: &Environment) -> R
         create_database,
         aggregate,
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
+        instruments_interval: reader.seconds("instruments_seconds")?.unwrap_or(base.instruments_interval),
         constant_labels: reader.labels("constant_labels")?.unwrap_or(base.constant_labels),
         status_code: status_code(reader)?.unwrap_or(base.status_code),
         gzip: reader.flag("gzip")?.unwrap_or(base.gzip),

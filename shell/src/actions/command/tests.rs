@@ -298,12 +298,13 @@ fn influxdb_takes_the_parameters_for_points_and_tags() {
         assert!(config.create_database, "{arguments}");
     }
     let forms = [
-        json!({"aggregate": true, "interval_seconds": 2.5, "precision": "ms"}),
-        json!({"points": "interval", "interval_seconds": 2.5, "precision": "ms"}),
+        json!({"aggregate": true, "interval_seconds": 2.5, "instruments_seconds": 1.5, "precision": "ms"}),
+        json!({"points": "interval", "interval_seconds": 2.5, "instruments_seconds": 1.5, "precision": "ms"}),
     ];
     let config = InfluxdbConfig {
         aggregate: true,
         interval: Duration::from_millis(2_500),
+        instruments_interval: Duration::from_millis(1_500),
         precision: Precision::Millisecond,
         ..InfluxdbConfig::default()
     };
@@ -818,6 +819,7 @@ fn values_inside_the_named_ranges_can_start_and_others_are_refused() {
         (influxdb, "batch_points", [json!(1), json!(usize::MAX)], [json!(0), json!(-1)]),
         (influxdb, "batch_bytes", [json!(4_096), json!(25_000_000)], [json!(4_095), json!(25_000_001)]),
         (influxdb, "batch_seconds", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
+        (influxdb, "instruments_seconds", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (influxdb, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (influxdb, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
         (statsd, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),

@@ -1,12 +1,17 @@
 //! Items that are made anew at every interval: points, gauges, telemetry.
 
 use super::*;
+use crate::aggregates::observed_rows::ObservedRows;
 use crate::events::phase::Phase;
 use crate::export::items::{Items, PackedItems};
-use crate::export::posts::IntervalPoints;
+use crate::export::posts::{InstrumentPoints, IntervalPoints};
 use crate::formats::dogstatsd::{ClientTransport, MessageEncoder, Telemetry};
-use crate::formats::influxdb::{IntervalEncoder, IntervalRows, IntervalTimes, Precision};
+use crate::formats::influxdb::{
+    InstrumentEncoder, InstrumentRows, IntervalEncoder, IntervalRows, IntervalTimes, Precision,
+};
 use crate::labels::constant::ConstantLabels;
+use crate::metrics::unit::Unit;
+use crate::registry::storage::{Classic, Storage};
 
 /// Items of these lengths; notes what became of them.
 #[derive(Default)]
@@ -180,6 +185,38 @@ fn points_per_interval_leave_in_datagrams_and_count_when_they_have_arrived() {
     assert!(log.contains("[10000] send0:1x221 send0:1x110 [10100] look0 refused"), "{log}");
     let outcome = ledger.outcome();
     assert_eq!((outcome.0, outcome.1.get(DropReason::Unconfirmed)), (3, 4));
+}
+
+#[test]
+fn own_instruments_leave_in_datagrams_and_what_none_holds_costs_itself_alone() {
+    let storage = Storage::<5, 1, 2, Classic, 2>::new();
+    let registry = storage.registry();
+    let words = |words| vec![0; words];
+    let (rows, _) = ObservedRows::new(registry, words(ObservedRows::<Vec<u64>>::words(registry))).expect("enough");
+    let rows = InstrumentRows::new(registry, rows, words(InstrumentRows::<Vec<u64>>::words(registry))).expect("enough");
+    let ledger = Accounts::new(registry).observations().open(Exporter::Influxdb);
+    let encoder = InstrumentEncoder::new(registry, "m", &ConstantLabels::default(), Precision::Nanosecond);
+    let times = IntervalTimes::new(Precision::Nanosecond, Duration::from_secs(10), Phase::NONE);
+    let mut points = InstrumentPoints::new(registry, (rows, ledger), (encoder.expect("a plain measurement"), times));
+    let mut packing = IntervalPacking::new(usize::MAX, 110, Duration::from_secs(10), Now::default());
+    let mut source = IntervalDatagrams::new(&mut points, &mut packing);
+    let mut bench = Bench::new(1, NAME);
+    let (mut recorder, long) = (registry.recorder(), "x".repeat(90));
+    let failed = registry.counter("failed", Unit::One, "").expect("a name");
+    let ended = registry.run_counter("ended", Unit::One, "").expect("a name");
+    for (name, times) in [("/a", 1), (&*long, 2), ("/b", 4), ("/c", 8)] {
+        let series = registry.series("GET", name);
+        (0..times).for_each(|_| recorder.add(failed, series, 10));
+    }
+    recorder.add_to_run(ended, 5);
+    bench.looks = [Look::Fine, Look::Refused].into();
+    let log = bench.run(&mut source, 11_000);
+    let expected = "[10000] send0:1x82 look0 [10001] send0:1x103 [10101] look0 refused";
+    assert!(log.contains(expected), "{log}");
+    let (sent, dropped) = ledger.outcome();
+    let lost = [DropReason::TooLarge, DropReason::Unconfirmed].map(|cause| dropped.get(cause));
+    assert_eq!((sent, lost, packing.left_out()), (2, [2, 12], 1));
+    assert_eq!(sent + dropped.total(), registry.observations());
 }
 
 #[test]

@@ -130,6 +130,12 @@ fn errors_of_influxdb_name_the_field_and_the_parameter() {
         (influxdb(|c| c.target = v2("o")), "target.bucket", json!({}), "bucket"),
         (influxdb(|c| c.create_database = true), "create_database", json!({}), "create_database"),
         (influxdb(|c| c.interval = Duration::ZERO), "interval", json!({}), "interval_seconds"),
+        (
+            influxdb(|c| c.instruments_interval = Duration::ZERO),
+            "instruments_interval",
+            json!({}),
+            "instruments_seconds",
+        ),
         (influxdb(per_interval), "status_code", json!({"points": "interval"}), "status_code"),
         (influxdb(|c| c.gzip = true), "gzip", json!({}), "gzip"),
         (influxdb(roots), "tls.roots", json!({}), "ca_file"),

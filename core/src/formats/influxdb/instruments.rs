@@ -1,0 +1,166 @@
+//! Instruments of the engine's own: a line per series with the fields of all that have news, and one for the run.
+
+use super::tags::{AddedTags, OutcomeTag};
+use super::{MAX_INTEGER, Measurement, MeasurementError, Precision, StatusCode, escaped};
+use crate::aggregates::distribution::Distribution;
+use crate::aggregates::observed::{CounterTotal, HistogramTotal};
+use crate::aggregates::own_instrument::OwnInstrument;
+use crate::labels::constant::ConstantLabels;
+use crate::labels::influxdb::InfluxdbTags;
+use crate::metrics::produced_names::{ProducedName, influxdb};
+use crate::metrics::unit::ShownUnit;
+use crate::registry::Registry;
+use crate::request::sample::Timestamp;
+use crate::request::series::Series;
+use crate::wire::text::item::ItemWriter;
+use crate::wire::text::out::Full;
+
+/// Writes what own instruments counted in an interval as lines:
+/// `loaddensity_request_instruments,method=GET,name=/x checks_failed=3i,time_to_first_byte_ms_count=2i,time_to_first_byte_ms_sum=1.7 1700000000000000000`.
+/// What is of the run has the constant tags alone.
+#[derive(Clone, Debug)]
+pub struct InstrumentEncoder<'a> {
+    registry: Registry<'a>,
+    measurement: Measurement,
+    tags: AddedTags,
+    precision: Precision,
+}
+
+impl<'a> InstrumentEncoder<'a> {
+    /// An encoder for own instruments of `registry` that writes points of `measurement` with `constant` tags, and timestamps
+    /// in `precision`.
+    ///
+    /// # Errors
+    /// A measurement that some version of InfluxDB could not store; see [`MeasurementError`].
+    pub fn new(
+        registry: Registry<'a>,
+        measurement: &str,
+        constant: &ConstantLabels,
+        precision: Precision,
+    ) -> Result<Self, MeasurementError> {
+        let tags = AddedTags::new(constant, StatusCode::Field);
+        Ok(Self { registry, measurement: escaped(measurement)?, tags, precision })
+    }
+
+    /// Writes what a line begins with: that of a series, or of the run. Returns the length in bytes.
+    pub(super) fn begin(&self, series: Option<Series>, out: &mut [u8]) -> Result<usize, Full> {
+        let room = out.len();
+        let mut line = ItemWriter::new(out);
+        self.measurement.begin(&mut line)?;
+        match series {
+            Some(series) => {
+                let (tags, outcome_at) = self.registry.shown_entry(series).labels::<InfluxdbTags>();
+                self.tags.put(tags, OutcomeTag::LeftOut(outcome_at), 0, None, &mut line)?;
+            }
+            None => self.tags.put_alone(&mut line)?,
+        }
+        Ok(room - line.room())
+    }
+
+    /// What a line ends with: a space and the time.
+    pub(super) fn end(&self, at: Timestamp) -> LineEnd {
+        let at = at.as_unix_nanos().min(MAX_INTEGER - 1) / self.precision.nanos();
+        let mut end = LineEnd { text: [b' '; LINE_END_BYTES], length: 1 };
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(at).as_bytes();
+        if let Some(room) = end.text.get_mut(1..=digits.len()) {
+            room.copy_from_slice(digits);
+            end.length += digits.len();
+        }
+        end
+    }
+}
+
+/// A space and the digits of the largest time.
+const LINE_END_BYTES: usize = 20;
+
+/// What a line ends with.
+pub(super) struct LineEnd {
+    text: [u8; LINE_END_BYTES],
+    length: usize,
+}
+
+impl LineEnd {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.length.min(LINE_END_BYTES)]
+    }
+}
+
+/// What an instrument counted in an interval, as it is shown.
+pub(super) enum InstrumentNews {
+    /// The sum.
+    Counter(u64),
+    Histogram {
+        count: u64,
+        sum: u64,
+        /// Extremes and percentiles.
+        further: Option<[u64; 5]>,
+    },
+}
+
+impl InstrumentNews {
+    pub(super) const fn of_counter(came: CounterTotal) -> Self {
+        Self::Counter(came.sum)
+    }
+
+    pub(super) fn of_histogram(came: &HistogramTotal) -> Self {
+        let further = came.distribution.as_ref().and_then(Distribution::extremes_and_percentiles);
+        Self::Histogram { count: came.count(), sum: came.sum, further }
+    }
+
+    /// Writes the fields, with `first` before the first one and commas between them. Returns the length in bytes.
+    pub(super) fn put(&self, instrument: &OwnInstrument<'_>, first: u8, out: &mut [u8]) -> Result<usize, Full> {
+        let (room, named, unit) = (out.len(), instrument.named(), instrument.unit());
+        let mut fields = FieldWriter { line: ItemWriter::new(out), separator: first };
+        let mut names = influxdb(&named).of(&named);
+        match *self {
+            Self::Counter(sum) => {
+                for name in names {
+                    fields.put_integer(&name, sum)?;
+                }
+            }
+            Self::Histogram { count, sum, further } => {
+                // The first name is that of a single value.
+                names.next();
+                if let Some(name) = names.next() {
+                    fields.put_integer(&name, count)?;
+                }
+                for (name, value) in names.zip([sum].into_iter().chain(further.into_iter().flatten())) {
+                    fields.put(&name, value, unit)?;
+                }
+            }
+        }
+        Ok(room - fields.line.room())
+    }
+}
+
+struct FieldWriter<'b> {
+    line: ItemWriter<'b>,
+    separator: u8,
+}
+
+impl FieldWriter<'_> {
+    /// A value in this unit: times are milliseconds and floats, all else is an integer.
+    fn put(&mut self, name: &ProducedName<'_>, value: u64, unit: ShownUnit) -> Result<(), Full> {
+        match unit {
+            ShownUnit::Milliseconds => {
+                self.put_name(name)?;
+                self.line.put_millis(value, b"")
+            }
+            ShownUnit::One | ShownUnit::Bytes => self.put_integer(name, value),
+        }
+    }
+
+    fn put_integer(&mut self, name: &ProducedName<'_>, value: u64) -> Result<(), Full> {
+        self.put_name(name)?;
+        self.line.put_integer(value.min(MAX_INTEGER), b"i")
+    }
+
+    fn put_name(&mut self, name: &ProducedName<'_>) -> Result<(), Full> {
+        self.line.put_all(&[core::mem::replace(&mut self.separator, b',')])?;
+        for part in name.parts() {
+            self.line.put_exact(part.as_bytes())?;
+        }
+        self.line.put_all(b"=")
+    }
+}
