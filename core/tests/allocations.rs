@@ -3,6 +3,9 @@
 #![allow(unsafe_code, reason = "a global allocator, here one that counts, cannot be written without")]
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
+use loaddensity_metrics_core::export::Now;
+use loaddensity_metrics_core::export::datagrams::InstrumentMessages;
+use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::influxdb::{
     BodyLimits, InstrumentEncoder, InstrumentPlace, InstrumentRows, LineEncoder, Precision,
 };
@@ -236,6 +239,12 @@ fn lines_of_own_instruments_allocate_nothing() {
 fn instruments_of_the_engines_own_allocate_nothing() {
     static STORAGE: Storage<8, 1, 2, Exponential, 2, 2> = Storage::new();
     let registry = STORAGE.registry();
+    let pump = registry.pump().expect("the only one");
+    let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+    let (rows, before) = ObservedRows::new(registry, memory).expect("as many words as it asks for");
+    let encoder = MessageEncoder::new(registry, "p").expect("a prefix").instruments();
+    let ledger = pump.accounts().observations().open_after(Exporter::Statsd, before);
+    let mut messages = InstrumentMessages::new(registry, (rows, ledger), encoder);
     let record = || {
         let (mut own, mut shared) = (registry.recorder(), registry.recorder());
         assert!(!own.is_sharing() && shared.is_sharing());
@@ -271,9 +280,16 @@ fn instruments_of_the_engines_own_allocate_nothing() {
                 }
             }
         }
+        messages.freeze(Now::default());
+        assert!(messages.read_on());
+        while !messages.is_empty() {
+            let packed = messages.pack(0, usize::MAX, &mut [0; 1_432]);
+            messages.settle(packed.items, 0, DropReason::Unconfirmed);
+        }
     };
     assert_eq!(allocations_of(record), 0);
     assert_eq!(registry.observations(), 4 * 80_000);
+    assert_eq!(registry.observation_account(Exporter::Statsd).sent, 4 * 80_000);
 }
 
 fn page_has_status(registry: Registry<'_>) -> bool {

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, DropReason, Exporter, Exporters, StatsdConfig, StatsdSocket};
+use loaddensity_metrics_shell::{Account, DropReason, Exporters, StatsdConfig, StatsdSocket};
 
 use super::agent::Agent;
 use super::collector::PacketCollector;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
+use super::own_instruments::{OBSERVATIONS, ended, observing};
 use super::statsd::sums;
-use super::statsd_instruments::{self, OwnEngine};
-use super::{Capability, Folder, lacks, statsd_interval};
+use super::{Capability, Folder, lacks, statsd_instruments, statsd_interval};
 
 /// How an Agent listens, and the socket setting of the sink.
 type Listening = (fn(&Path, usize) -> Agent, fn(PathBuf) -> StatsdSocket);
@@ -98,22 +98,21 @@ pub fn own_instruments_arrive_over_each_kind_of_socket<R: Runtime>() {
     ] {
         let folder = Folder::new();
         let collector = collector(&folder.socket());
-        let (exporters, mut engine) = statsd_instruments::exporters::<R>();
-        let registry = engine.recorder.registry();
+        let (exporters, mut engine) = observing::<R>();
         // Only the stop ends an interval.
         let never = Duration::from_secs(3_600);
-        let config = StatsdConfig::default().socket(socket(folder.socket())).packed(true).telemetry(true);
+        let config = to(socket, &folder).packed(true).telemetry(true);
         exporters.start_statsd_sink(config.interval(never).instruments_interval(never)).expect("a socket");
-        engine.observe(500);
+        statsd_instruments::rounds(&mut engine, 500);
         assert_all_sent(&stop(&exporters), 0);
-        assert_all_sent(&registry.observation_account(Exporter::Statsd), 500 * OwnEngine::CALLS);
+        assert_all_sent(&ended(&exporters), 500 * OBSERVATIONS);
         let packets = collector.finish().concat();
         let (telemetry, own): (Vec<_>, Vec<_>) = packets.into_iter().partition(|packet| packet.starts_with("datadog."));
         let told = |metric| statsd_interval::told(&telemetry, transport, metric);
         let bytes: usize = own.iter().map(String::len).sum();
         assert_eq!((told("packets_sent"), told("bytes_sent")), (Some(own.len() as u64), Some(bytes as u64)));
-        let (sums, gauges) = statsd_instruments::own_sums(&own);
-        assert_eq!((sums, gauges), (engine.sums, 5 * 5));
+        // Five gauges of the timer and each series, and of the histogram of the run.
+        assert_eq!(statsd_instruments::own_sums(&own), (statsd_instruments::expected(500), 3 * 5));
     }
 }
 
