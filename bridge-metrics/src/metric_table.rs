@@ -93,7 +93,6 @@ impl<K: FacadeKind> MetricTable<K> {
         if let Some(known) = self.names.get(name) {
             return Some(known.clone());
         }
-        let metric = FacadeMetric::new(K::WORD, name, self.recorder, self.counts.clone());
         if self.name_count.fetch_add(1, Ordering::Relaxed) >= MOST_NAMES {
             self.counts.add(Lack::Metric);
             if self.name_count.load(Ordering::Relaxed) == MOST_NAMES + 1 {
@@ -104,6 +103,7 @@ impl<K: FacadeKind> MetricTable<K> {
             }
             return None;
         }
+        let metric = FacadeMetric::new(K::WORD, name, self.recorder, self.counts.clone());
         let new = NamedMetric { metric: Arc::new(metric), said, declared: OnceLock::new(), shared: OnceLock::new() };
         Some(self.names.insert(&name.to_owned(), Arc::new(new)))
     }
