@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loaddensity_metrics_shell::LocalRecorder;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
 
-use crate::kinds::{Counters, Gauges, Histograms};
+use crate::kinds::{FacadeCounters, FacadeGauges, FacadeHistograms};
 use crate::metric_table::MetricTable;
 use crate::unshown::{LackCounts, Unshown};
 
@@ -20,9 +20,9 @@ pub struct FacadeRecorder {
 }
 
 struct FacadeTables {
-    counters: MetricTable<Counters>,
-    gauges: MetricTable<Gauges>,
-    histograms: MetricTable<Histograms>,
+    counters: MetricTable<FacadeCounters>,
+    gauges: MetricTable<FacadeGauges>,
+    histograms: MetricTable<FacadeHistograms>,
     counts: Arc<LackCounts>,
 }
 

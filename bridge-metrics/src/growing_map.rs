@@ -6,16 +6,16 @@ use std::sync::OnceLock;
 
 /// Chains of entries, as many as there are to be; what is in one stays until the map goes.
 pub(crate) struct GrowingMap<K, V> {
-    chains: Box<[Link<K, V>]>,
+    chains: Box<[MapLink<K, V>]>,
     hasher: RandomState,
 }
 
-type Link<K, V> = OnceLock<Box<Entry<K, V>>>;
+type MapLink<K, V> = OnceLock<Box<MapEntry<K, V>>>;
 
-struct Entry<K, V> {
+struct MapEntry<K, V> {
     key: K,
     value: V,
-    next: Link<K, V>,
+    next: MapLink<K, V>,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> GrowingMap<K, V> {
@@ -41,7 +41,7 @@ impl<K: Clone + Eq + Hash, V: Clone> GrowingMap<K, V> {
     pub(crate) fn insert(&self, key: &K, value: V) -> V {
         let mut link = self.chain(key);
         while let Some(end) = link {
-            let new = || Box::new(Entry { key: key.clone(), value: value.clone(), next: OnceLock::new() });
+            let new = || Box::new(MapEntry { key: key.clone(), value: value.clone(), next: OnceLock::new() });
             let entry = end.get_or_init(new);
             if entry.key == *key {
                 return entry.value.clone();
@@ -52,7 +52,7 @@ impl<K: Clone + Eq + Hash, V: Clone> GrowingMap<K, V> {
     }
 
     /// The beginning of the chain that a key is in. There is always one.
-    fn chain<Q: Hash + ?Sized>(&self, key: &Q) -> Option<&Link<K, V>> {
+    fn chain<Q: Hash + ?Sized>(&self, key: &Q) -> Option<&MapLink<K, V>> {
         let hash = self.hasher.hash_one(key) as usize;
         self.chains.get(hash & (self.chains.len() - 1))
     }

@@ -40,12 +40,12 @@ pub(crate) struct Wanted<'w> {
 
 /// An instrument of the registry, and whether it is of each series or of the run.
 #[derive(Clone)]
-pub(crate) struct Declared<I> {
+pub(crate) struct DeclaredInstrument<I> {
     instrument: I,
     reach: Reach,
 }
 
-impl<I> Declared<I> {
+impl<I> DeclaredInstrument<I> {
     /// Declares an instrument of the run if it was used without labels. If the engine has declared it otherwise, it is that one.
     fn by(has_labels: bool, declare: impl Fn(Reach) -> Result<I, InstrumentError>) -> Result<Self, String> {
         let (wanted, other) = if has_labels { (Reach::Series, Reach::Run) } else { (Reach::Run, Reach::Series) };
@@ -58,17 +58,17 @@ impl<I> Declared<I> {
     }
 }
 
-pub(crate) struct Counters;
+pub(crate) struct FacadeCounters;
 
-impl FacadeKind for Counters {
-    type Declared = Declared<(Counter, u64)>;
+impl FacadeKind for FacadeCounters {
+    type Declared = DeclaredInstrument<(Counter, u64)>;
     type Handle = metrics::Counter;
     const WORD: &'static str = "counter";
 
     fn declare(metric: &FacadeMetric, wanted: Wanted<'_>) -> Result<Self::Declared, String> {
         let CounterName { name, unit, factor } = CounterName::of(&metric.name, wanted.unit);
         let registry = metric.recorder.registry();
-        Declared::by(wanted.has_labels, |reach| {
+        DeclaredInstrument::by(wanted.has_labels, |reach| {
             let counter = match reach {
                 Reach::Run => registry.run_counter(&name, unit, wanted.description),
                 _ => registry.counter(&name, unit, wanted.description),
@@ -91,7 +91,7 @@ impl FacadeKind for Counters {
     }
 }
 
-pub(crate) struct Histograms;
+pub(crate) struct FacadeHistograms;
 
 /// A histogram, and what a value of 1 is.
 #[derive(Clone, Copy)]
@@ -100,15 +100,15 @@ pub(crate) enum ScaledHistogram {
     Numbers(Histogram<u64>, f64),
 }
 
-impl FacadeKind for Histograms {
-    type Declared = Declared<ScaledHistogram>;
+impl FacadeKind for FacadeHistograms {
+    type Declared = DeclaredInstrument<ScaledHistogram>;
     type Handle = metrics::Histogram;
     const WORD: &'static str = "histogram";
 
     fn declare(metric: &FacadeMetric, wanted: Wanted<'_>) -> Result<Self::Declared, String> {
         let HistogramName { name, scale } = HistogramName::of(&metric.name, wanted.unit);
         let (registry, text) = (metric.recorder.registry(), wanted.description);
-        Declared::by(wanted.has_labels, |reach| match (scale, reach) {
+        DeclaredInstrument::by(wanted.has_labels, |reach| match (scale, reach) {
             (Scale::Time(nanos), Reach::Run) => {
                 registry.run_timer(&name, text).map(|timer| ScaledHistogram::Times(timer, nanos))
             }
@@ -143,9 +143,9 @@ impl FacadeKind for Histograms {
     }
 }
 
-pub(crate) struct Gauges;
+pub(crate) struct FacadeGauges;
 
-impl FacadeKind for Gauges {
+impl FacadeKind for FacadeGauges {
     type Declared = Gauge<'static>;
     type Handle = metrics::Gauge;
     const WORD: &'static str = "gauge";
