@@ -43,6 +43,7 @@ for feature in '' alloc; do
 done
 # Alone, with a shell that has no exporter.
 cargo clippy --quiet -p loaddensity-metrics-tower -- -D warnings
+cargo clippy --quiet -p loaddensity-metrics-facade -- -D warnings
 cargo clippy --quiet -p loaddensity-metrics-minimal -- -D warnings
 cargo clippy --quiet -p loaddensity-metrics-minimal --features core -- -D warnings
 echo "$count combinations of features build for both shells"

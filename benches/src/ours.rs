@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
 use loaddensity_metrics_core::{Classic, Exponential, HeapStorage, Histograms, Storage};
-use loaddensity_metrics_core::{Distribution, Recorder, Registry, Series};
+use loaddensity_metrics_core::{Distribution, HistogramTotal, Recorder, Registry, Series};
 
 use crate::trace::{TraceEvent, TraceSums, TraceWork};
 
@@ -50,6 +50,17 @@ pub fn registry(kind: HistogramKind, series: usize, shards: usize) -> Registry<'
     Box::leak(Box::new(heap.expect("a size that storage can have"))).registry()
 }
 
+/// The registry in new storage, with room for a counter and two histograms of the engine's own. It is never given back.
+#[must_use]
+pub fn registry_with_instruments(kind: HistogramKind, series: usize) -> Registry<'static> {
+    let builder = HeapStorage::builder(series, SHARDS, RING).counters(1).histograms(2);
+    let heap = match kind {
+        HistogramKind::Classic => builder.classic().build(),
+        HistogramKind::Exponential => builder.build(),
+    };
+    Box::leak(Box::new(heap.expect("a size that storage can have"))).registry()
+}
+
 /// Storage in a `static`, as an engine has it, for one contender after another.
 struct Pool<H: Histograms, const N: usize> {
     storages: [Storage<SMALL, SHARDS, RING, H>; N],
@@ -90,14 +101,30 @@ pub fn sums(registry: Registry<'_>) -> TraceSums {
 /// Panics where the quantiles of exponential histograms, if there are any, are further than 5 % from those of the work.
 pub fn check_quantiles(registry: Registry<'_>, work: &TraceWork) {
     let Some(counted) = registry.distributions() else { return };
-    let check = |counted: &Distribution, mut sorted: Vec<u64>| {
-        sorted.sort_unstable();
-        for q in [0.5, 0.9, 0.99, 0.999] {
-            let exact = sorted[((q * sorted.len() as f64).ceil() as usize).max(1) - 1] as f64;
-            let found = counted.quantile(q).expect("requests were counted") as f64;
-            assert!((found / exact - 1.0).abs() <= 0.05, "quantile {q}: {found} instead of {exact}");
-        }
-    };
-    check(&counted.latency(), work.events.iter().map(TraceEvent::nanos).collect());
-    check(&counted.size(), work.events.iter().map(|event| event.bytes.into()).collect());
+    check_quantiles_of(&counted.latency(), work.events.iter().map(TraceEvent::nanos).collect());
+    check_quantiles_of(&counted.size(), work.events.iter().map(|event| event.bytes.into()).collect());
+}
+
+/// Panics unless a histogram of the engine's own has `passes` times these values: their number and sum, every bucket, and
+/// quantiles within 5 % if there are any.
+pub fn check_histogram(total: &HistogramTotal, mut values: Vec<u64>, passes: u64) {
+    values.sort_unstable();
+    let (number, sum) = (values.len() as u64, values.iter().sum::<u64>());
+    assert_eq!((total.number, total.sum), (passes * number, passes * sum), "values of an instrument");
+    let mut below = 0;
+    for (bound, count) in total.buckets.each() {
+        let end = bound.map_or(values.len(), |bound| values.partition_point(|value| *value <= bound));
+        assert_eq!(count, passes * (end - below) as u64, "the bucket up to {bound:?}");
+        below = end;
+    }
+    total.distribution.iter().for_each(|counted| check_quantiles_of(counted, values.clone()));
+}
+
+fn check_quantiles_of(counted: &Distribution, mut values: Vec<u64>) {
+    values.sort_unstable();
+    for q in [0.5, 0.9, 0.99, 0.999] {
+        let exact = values[((q * values.len() as f64).ceil() as usize).max(1) - 1] as f64;
+        let found = counted.quantile(q).expect("requests were counted") as f64;
+        assert!((found / exact - 1.0).abs() <= 0.05, "quantile {q}: {found} instead of {exact}");
+    }
 }

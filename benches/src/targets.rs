@@ -54,6 +54,7 @@ const SHARED_HANDLES: [&str; 8] = [
 const DEFAULT: &str = "ours, exponential histograms too";
 /// It does the work of the default storage.
 const DEFAULT_FLOOR: &str = "floor, shard, classic and exponential";
+const INSTRUMENTS: &str = "a request with three instruments of the engine's own, 100 series";
 const PAGE: &str = "prometheus page, 27,000 lines, 1 shard";
 
 /// All targets.
@@ -90,6 +91,9 @@ pub const TARGETS: &[RatioTarget] = &[
         "floor, hash map + shard, 32-bit microseconds",
     ),
     faster("record by strings, 100 series", "ours, classic histograms", 6.0, &["prometheus, with_label_values"]),
+    // By the instructions of each call; not measured yet.
+    faster(INSTRUMENTS, DEFAULT, 1.0, &[LOCAL_HANDLES]),
+    faster(INSTRUMENTS, DEFAULT, 1.0, &["prometheus, shared handles"]),
     at_most(PAGE, "ours, 64 KiB buffer", 1.3, "floor, safe"),
     faster(
         PAGE,

@@ -140,7 +140,21 @@ impl TraceSums {
         sums
     }
 
-    /// The same, one for each series.
+    /// What instruments of the engine's own must have counted: a counter that each request raises by its size, in the place of
+    /// successes, and histograms of latencies and of sizes.
+    #[must_use]
+    pub fn of_instruments(events: &[TraceEvent], passes: u64) -> Self {
+        let sums = Self::of(events, passes);
+        Self { requests: [sums.bytes, 0], ..sums }
+    }
+
+    /// How often all `events` were recorded, by the requests that were counted.
+    #[must_use]
+    pub fn passes(&self) -> u64 {
+        self.requests.iter().sum::<u64>() / EVENTS as u64
+    }
+
+    /// Of `passes` times the work's events, one for each series.
     #[must_use]
     pub fn by_series(work: &TraceWork, passes: u64) -> Vec<Self> {
         let mut sums = vec![Self::default(); work.names.len()];

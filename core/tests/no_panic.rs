@@ -24,6 +24,7 @@ fn recording_links_with_a_panic_handler_that_does_not_link() {
         "8no_panic18series_with_labels",
         "8no_panic5gauge",
         "8no_panic3set",
+        "8no_panic12add_to_gauge",
         "8no_panic3add",
         "8no_panic10add_to_run",
         "8no_panic12observe_time",

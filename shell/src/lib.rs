@@ -90,13 +90,13 @@ pub use loaddensity_metrics_core::otlp::HistogramAggregation;
 #[cfg(feature = "prometheus")]
 pub use loaddensity_metrics_core::prometheus::{ExpositionFormat, Negotiated};
 pub use loaddensity_metrics_core::{
-    Account, Bounds, BoundsError, Classic, CoarseBuckets, Counter, CounterTotal, CutNames, DefaultStorage,
-    Distribution, Distributions, DropReason, DropStage, Dropped, ErrorKind, ErrorLabelInUse, Exceeded, Exemplar,
-    Exponential, Exporter, FoldedSeries, FullRing, GAUGES, Gauge, GaugeError, HeapStorage, HeapStorageBuilder,
-    Histogram, HistogramTotal, Histograms, InstrumentError, InstrumentKind, Interval, Intervals, LABEL_BYTES, LABELS,
-    Label, LabelError, Latencies, ONE_LABEL_BYTES, Observable, Outcome, OwnInstrument, Quantity, Reach, Recorder,
-    Registry, Sample, SampleRate, Series, SeriesName, ShownUnit, SizeError, Sizes, SpilledRecorders, StatusLabel,
-    StatusLabelInUse, SteadyClock, Storage, Timestamp, TooFewWords, Totals, TraceContext, Unit, Usage,
+    Account, Bounds, BoundsError, Classic, CoarseBuckets, Counter, CounterTotal, CutNames, DESCRIPTION_BYTES,
+    DefaultStorage, Distribution, Distributions, DropReason, DropStage, Dropped, ErrorKind, ErrorLabelInUse, Exceeded,
+    Exemplar, Exponential, Exporter, FoldedSeries, FullRing, GAUGES, Gauge, GaugeError, HeapStorage,
+    HeapStorageBuilder, Histogram, HistogramTotal, Histograms, InstrumentError, InstrumentKind, Interval, Intervals,
+    LABEL_BYTES, LABELS, Label, LabelError, Latencies, ONE_LABEL_BYTES, Observable, Outcome, OwnInstrument, Quantity,
+    Reach, Recorder, Registry, Sample, SampleRate, Series, SeriesName, ShownUnit, SizeError, Sizes, SpilledRecorders,
+    StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, TooFewWords, Totals, TraceContext, Unit, Usage,
 };
 pub use local::LocalRecorder;
 #[cfg(feature = "prometheus")]

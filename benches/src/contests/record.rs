@@ -3,6 +3,7 @@
 
 pub mod bounds;
 mod entry_points;
+mod instruments;
 mod ours;
 
 use crate::contest::{Contender, Contest};
@@ -36,6 +37,7 @@ const DRAIN: &str = "drain of raw events, 100 series";
 const ENTRY_POINTS: &str = "ways to record, 100 series";
 const CLAIM: &str = "claiming a recorder";
 const BOUNDS: &str = "bounds of an engine's own, 100 series";
+const INSTRUMENTS: &str = "a request with three instruments of the engine's own, 100 series";
 
 /// The contests that `options` want.
 #[must_use]
@@ -57,6 +59,9 @@ pub fn contests(options: &RatioOptions) -> Vec<Contest> {
     }
     if options.wants(BOUNDS) {
         contests.push(bounds::contest(BOUNDS, work(100)));
+    }
+    if options.wants(INSTRUMENTS) {
+        contests.push(contest(INSTRUMENTS, instruments::recordings(work(100)), work(100)));
     }
     if options.wants(DRAIN) {
         contests.push(contest(DRAIN, vec![ours::with_events("ours, pump", work(100), TimedSide::Pump)], work(100)));

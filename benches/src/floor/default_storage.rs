@@ -12,7 +12,7 @@ use rustc_hash::FxBuildHasher;
 use crate::contest::Role;
 use crate::floor::record::{bucket, bump};
 use crate::recording::{Pass, RecordingContender, Shards, pass};
-use crate::trace::{EVENTS, LATENCY_BOUNDS_NS, SIZE_BOUNDS, TraceEvent, TraceSums, TraceWork};
+use crate::trace::{LATENCY_BOUNDS_NS, SIZE_BOUNDS, TraceEvent, TraceSums, TraceWork};
 
 /// By handle: the number of the series is known.
 #[must_use]
@@ -43,7 +43,7 @@ fn recording(
     let sums = |shards: &Shards<SeriesShard>| {
         let mut totals = FloorTotals::new();
         shards.for_each(|shard| shard.iter().for_each(|cell| totals.add(cell)));
-        let passes = totals.sums.requests.iter().sum::<u64>() / EVENTS as u64;
+        let passes = totals.sums.passes();
         assert_eq!(totals.exponential, exponential_of(work, passes), "exponential buckets");
         assert_eq!(totals.extremes, extremes_of(work), "extremes");
         totals.sums

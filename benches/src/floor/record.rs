@@ -57,8 +57,21 @@ impl FloorCell {
     /// Counts a request by its latency in nanoseconds and its size, 64 bits wide.
     #[inline]
     pub fn add_nanos(&self, event: &TraceEvent) {
-        let (nanos, bytes) = (event.nanos(), u64::from(event.bytes));
         bump(&self.requests[event.outcome as usize], 1);
+        self.add_values(event);
+    }
+
+    /// Counts what instruments of the engine's own have of a request: a counter that it raises by its size, in the place of successes,
+    /// and two histograms.
+    #[inline]
+    pub fn add_instruments(&self, event: &TraceEvent) {
+        bump(&self.requests[0], event.bytes.into());
+        self.add_values(event);
+    }
+
+    #[inline]
+    fn add_values(&self, event: &TraceEvent) {
+        let (nanos, bytes) = (event.nanos(), u64::from(event.bytes));
         bump(&self.latency[bucket(&LATENCY_BOUNDS_NS, nanos)], 1);
         bump(&self.latency_sum, nanos);
         bump(&self.size[bucket(&SIZE_BOUNDS, bytes)], 1);
@@ -119,6 +132,32 @@ pub fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
             pass(work, move |_, event| shard[event.series as usize].add_nanos(event))
         }),
     ]
+}
+
+/// By handle, and with three instruments of the engine's own, which have a cell besides.
+#[must_use]
+pub fn with_instruments(work: &'static TraceWork) -> RecordingContender {
+    let make = move |shards: &Shards<[Vec<FloorCell>; 2]>| {
+        let shard = shards.claim();
+        pass(work, move |_, event| {
+            let [requests, instruments] = &*shard;
+            requests[event.series as usize].add_nanos(event);
+            instruments[event.series as usize].add_instruments(event);
+        })
+    };
+    let sums = |shards: &Shards<[Vec<FloorCell>; 2]>| {
+        let mut sums = [TraceSums::default(), TraceSums::default()];
+        shards.for_each(|shard| {
+            for (sums, cells) in sums.iter_mut().zip(shard) {
+                cells.iter().for_each(|cell| cell.add_to(sums, 1));
+            }
+        });
+        let [requests, instruments] = sums;
+        assert_eq!(instruments, TraceSums::of_instruments(&work.events, requests.passes()), "instruments");
+        requests
+    };
+    let shards = || Shards::new(work.names.len(), |series| [shard(series), shard(series)]);
+    RecordingContender::new("floor, shard, 64-bit nanoseconds", Role::Floor, shards, make, sums)
 }
 
 /// By strings: the series is looked up in a hash map of the thread's own.

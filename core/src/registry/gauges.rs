@@ -49,7 +49,18 @@ impl Gauge<'_> {
         }
     }
 
-    /// The number that was set last; `None` if none was set yet.
+    /// Adds to the gauge, which counts as 0 before it is set: a negative number takes away. Threads that add at once lose
+    /// nothing of each other's. Where the sum is NaN or infinite, the last number stays.
+    pub fn add(self, by: f64) {
+        let add = |word| {
+            let sum = decoded(word).unwrap_or_default() + by;
+            sum.is_finite().then(|| !sum.to_bits())
+        };
+        // Relaxed, as in `set`: the exchange alone sees to it that no addition is lost.
+        let _ = self.words.value.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// The number that was set last, with what was added since; `None` if none was.
     #[must_use]
     pub fn get(self) -> Option<f64> {
         self.words.value()
@@ -185,9 +196,13 @@ impl GaugeWords {
 
     pub(crate) fn value(&self) -> Option<f64> {
         // Relaxed, as in `set`.
-        let word = self.value.load(Ordering::Relaxed);
-        (word != 0).then(|| f64::from_bits(!word))
+        decoded(self.value.load(Ordering::Relaxed))
     }
+}
+
+/// The number that a gauge's word stands for.
+fn decoded(word: u64) -> Option<f64> {
+    (word != 0).then(|| f64::from_bits(!word))
 }
 
 /// The gauge with a name that was checked. Each word is decided once, and all threads look at the gauges and words in
@@ -248,6 +263,23 @@ mod tests {
         registry.gauge("target_rate").unwrap().set(1e9);
         registry.gauge("active_users").unwrap().set(7.0);
         assert_eq!(shown(), [("active_users".to_string(), 7.0), ("target_rate".to_string(), 1e9)]);
+    }
+
+    #[test]
+    fn what_threads_add_to_a_gauge_at_once_is_its_sum() {
+        let storage = Storage::<2, 1, 2, Classic>::new();
+        let users = storage.registry().gauge("active_users").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1_000).for_each(|_| [2.5, -2.0].into_iter().for_each(|by| users.add(by))));
+            }
+        });
+        assert_eq!(users.get(), Some(2_000.0));
+        [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].into_iter().for_each(|by| users.add(by));
+        assert_eq!(users.get(), Some(2_000.0));
+        users.set(f64::MAX);
+        users.add(f64::MAX);
+        assert_eq!(users.get(), Some(f64::MAX));
     }
 
     #[test]

@@ -56,6 +56,16 @@ pub struct Label<'a> {
     pub value: &'a str,
 }
 
+impl Label<'_> {
+    /// Whether a series may have this label, whatever others it has.
+    ///
+    /// # Errors
+    /// As [`Registry::series_with_labels`](crate::Registry::series_with_labels) would answer.
+    pub fn check(self) -> Result<(), LabelError> {
+        canonical_labels([self]).map(drop)
+    }
+}
+
 /// Key and value.
 impl<'a> From<(&'a str, &'a str)> for Label<'a> {
     fn from((key, value): (&'a str, &'a str)) -> Self {
@@ -231,5 +241,7 @@ mod tests {
         ] {
             assert_eq!(canonical_labels(labels), Err(error));
         }
+        assert_eq!(label("time", "x").check(), Err(LabelError::Reserved));
+        assert_eq!(label("region", "eu").check(), Ok(()));
     }
 }

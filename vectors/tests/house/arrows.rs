@@ -72,6 +72,7 @@ const UNORDERED: &[&str] = &[
     "shell-std",
     "shell-tokio",
     "bridge-tower",
+    "bridge-metrics",
     "conformance",
     "cli",
     "vectors",

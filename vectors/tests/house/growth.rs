@@ -105,7 +105,7 @@ fn is_reasoned(name: &str) -> bool {
     EXHAUSTIVE.iter().any(|(reasoned, _)| *reasoned == name)
 }
 
-const CRATES: &[&str] = &["core", "shell", "shell-smol", "shell-std", "shell-tokio", "bridge-tower"];
+const CRATES: &[&str] = &["core", "shell", "shell-smol", "shell-std", "shell-tokio", "bridge-tower", "bridge-metrics"];
 
 /// Enums that are exhaustive on purpose, and why.
 const EXHAUSTIVE: &[(&str, &str)] = &[

@@ -42,6 +42,7 @@ const CRATES: &[&str] = &[
     "shell-std",
     "shell-tokio",
     "bridge-tower",
+    "bridge-metrics",
     "conformance",
     "end-to-end",
     "cli",

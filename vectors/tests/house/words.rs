@@ -51,6 +51,7 @@ const HEADING: &str = "## Words that went";
 const PLACES: &[&str] = &[
     "benches",
     "bridge-tower",
+    "bridge-metrics",
     "ci/minimal",
     "cli",
     "conformance",

@@ -40,6 +40,7 @@ pub extern "C" fn main(_: c_int, _: *const *const u8) -> c_int {
         series_with_labels as *const (),
         gauge as *const (),
         set as *const (),
+        add_to_gauge as *const (),
         add as *const (),
         add_to_run as *const (),
         observe_time as *const (),
@@ -90,6 +91,10 @@ fn gauge<'a>(registry: Registry<'a>, name: &str) -> Result<Gauge<'a>, GaugeError
 
 fn set(gauge: Gauge<'_>, value: f64) {
     gauge.set(value);
+}
+
+fn add_to_gauge(gauge: Gauge<'_>, by: f64) {
+    gauge.add(by);
 }
 
 fn add(recorder: &mut Recorder<'_>, counter: Counter, series: Series, by: u64) {
