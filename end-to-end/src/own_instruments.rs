@@ -13,7 +13,8 @@ use super::scraper::{ScrapeClient, any_port};
 /// An engine with a counter per series, a timer per series, and a histogram of the run.
 pub struct ObservingEngine {
     recorder: Recorder<'static>,
-    series: [Series; 2],
+    /// Of `/items` and `/orders`.
+    pub series: [Series; 2],
     checks_failed: Counter,
     first_byte: Histogram<Duration>,
     depth: Histogram<u64>,
