@@ -28,7 +28,7 @@ pub fn own_instruments_add_up<R: Runtime>() {
         exporters.start_statsd_sink(config).expect("a socket");
         let sent = || exporters.status().pop().and_then(|run| run.observations).expect("an account").sent;
         for round in 1..=3 {
-            exporters.local_recorder().record(engine.series[0], Sample::ok(Duration::from_millis(1)));
+            exporters.local_recorder().record_request("GET", "/items", Sample::ok(Duration::from_millis(1)));
             rounds(&mut engine, 30);
             wait_until(|| sent() == round * 30 * OBSERVATIONS);
         }
