@@ -232,10 +232,11 @@ impl<'a> Registry<'a> {
     }
 
     pub(crate) fn ledger_of(self, kind: AccountKind, exporter: Exporter) -> &'a Ledger {
-        match kind {
-            AccountKind::Requests => &self.parts.control.ledgers[exporter as usize],
-            AccountKind::Observations => &self.parts.control.observation_ledgers[exporter as usize],
-        }
+        let ledgers = match kind {
+            AccountKind::Requests => &self.parts.control.ledgers,
+            AccountKind::Observations => &self.parts.control.observation_ledgers,
+        };
+        &ledgers[exporter as usize]
     }
 
     /// What accounts of this kind count, since the storage was made.

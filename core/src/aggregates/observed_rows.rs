@@ -168,15 +168,14 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
         }
         let Some(now) = room.row.get_mut(..shape.words()) else { return };
         shape.read(instrument, series, number, &mut room.lanes, now);
-        let (now, extremes) = now.split_at(kept.len());
+        let additive = kept.len();
         if is_begun {
-            let (sums, came_extremes) = came.split_at_mut(kept.len());
-            for (sum, (now, kept)) in sums.iter_mut().zip(now.iter().zip(&*kept)) {
+            for (sum, (now, kept)) in came.iter_mut().zip(now.iter().zip(&*kept)) {
                 *sum = sum.wrapping_add(now.wrapping_sub(*kept));
             }
-            came_extremes.copy_from_slice(extremes);
+            copy(came.get_mut(additive..), now.get(additive..));
         }
-        kept.copy_from_slice(now);
+        copy(Some(kept), Some(now));
         let sum = if is_begun { &mut self.unsettled } else { &mut self.before };
         *sum = sum.wrapping_add(more);
     }
@@ -268,9 +267,11 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
         let end = capacity.min(series.index() + 1);
         for number in cleared..end {
             for rows in [counters, histograms] {
-                for pair in (number..rows.pairs).step_by(capacity) {
+                let mut pair = number;
+                while pair < rows.pairs {
                     let words = self.memory.as_mut().get_mut(rows.words_of(pair)).unwrap_or_default();
                     words.iter_mut().filter(|word| **word != 0).for_each(|word| *word = 0);
+                    pair += capacity;
                 }
             }
         }
@@ -367,6 +368,12 @@ impl RowsOfKind {
         let first = self.first + pair * self.words_of_pair();
         first..first + self.words_of_pair()
     }
+}
+
+/// As many words as both have.
+fn copy(to: Option<&mut [u64]>, from: Option<&[u64]>) {
+    let (to, from) = (to.unwrap_or_default(), from.unwrap_or_default());
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }
 
 /// What is needed to read a row: 5 KB.

@@ -125,7 +125,8 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> InstrumentMessages<'a, M> {
         let messages = RowMessages::new(&self.rows, &row.instrument, row.place.series).ok_or(Full)?;
         if self.is_single && row.place.item == 0 {
             // If one of its counters can never leave, none does.
-            self.encoder.encode(&messages, row.counters - 1..row.counters, &mut out[packed.bytes..])?;
+            let room = out.get_mut(packed.bytes..).ok_or(Full)?;
+            self.encoder.encode(&messages, row.counters - 1..row.counters, room)?;
         }
         for item in row.place.item..row.items {
             if packed.items == most {

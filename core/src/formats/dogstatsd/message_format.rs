@@ -146,9 +146,10 @@ impl MessageFormat {
     ) -> Result<(), Full> {
         let mut room = [0; labels::BYTES];
         let length = tags.copy_to(&mut room).ok_or(Full)?;
+        let tags = room.get(..length).ok_or(Full)?;
         out.put_exact(b"|#")?;
-        out.put_exact(&room[..length])?;
-        self.put_constant_tags(&room[..length], last_stays, out)?;
+        out.put_exact(tags)?;
+        self.put_constant_tags(tags, last_stays, out)?;
         self.put_origin(out)
     }
 

@@ -401,7 +401,7 @@ impl LineBody<'_, '_, '_> {
 
     fn put_end(&mut self) {
         if let Some(room) = self.out.get_mut(self.bytes..self.bytes + self.end.len()) {
-            room.copy_from_slice(self.end);
+            room.iter_mut().zip(self.end).for_each(|(to, from)| *to = *from);
         }
     }
 

@@ -64,7 +64,7 @@ impl<'a> InstrumentEncoder<'a> {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(at).as_bytes();
         if let Some(room) = end.text.get_mut(1..=digits.len()) {
-            room.copy_from_slice(digits);
+            room.iter_mut().zip(digits).for_each(|(to, from)| *to = *from);
             end.length += digits.len();
         }
         end
@@ -82,7 +82,7 @@ pub(super) struct LineEnd {
 
 impl LineEnd {
     pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.text[..self.length.min(LINE_END_BYTES)]
+        self.text.get(..self.length).unwrap_or_default()
     }
 }
 

@@ -122,7 +122,8 @@ impl<'a> OwnFamily<'a> {
         while *line < self.line_count(lines) {
             let bounds = bounds.filter(|_| *line < lines.counts().len());
             let le = bounds.map(|bounds| le::of_bound(quantity, bounds.get(*line).copied()));
-            let Ok(bytes) = self.write_one(lines, *line, le.as_deref(), &mut out[written..]) else { break };
+            let Some(room) = out.get_mut(written..) else { break };
+            let Ok(bytes) = self.write_one(lines, *line, le.as_deref(), room) else { break };
             written += bytes;
             *line += 1;
         }
