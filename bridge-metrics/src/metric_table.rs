@@ -93,12 +93,13 @@ impl<K: FacadeKind> MetricTable<K> {
         if let Some(known) = self.names.get(name) {
             return Some(known.clone());
         }
-        if self.name_count.fetch_add(1, Ordering::Relaxed) >= MOST_NAMES {
+        let nth = self.name_count.fetch_add(1, Ordering::Relaxed);
+        if nth >= MOST_NAMES {
             self.counts.add(Lack::Metric);
-            if self.name_count.load(Ordering::Relaxed) == MOST_NAMES + 1 {
+            if nth == MOST_NAMES {
+                let kind = K::WORD;
                 tracing::warn!(
-                    "the {} {name} of the metrics facade and further ones are not shown: there are too many names",
-                    K::WORD
+                    "the {kind} {name} of the metrics facade and others are not shown: there are too many names"
                 );
             }
             return None;

@@ -1,6 +1,8 @@
 //! What the registry has is what the libraries recorded, to the last one, on several threads.
 
 use std::collections::BTreeMap;
+use std::hint;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -129,18 +131,43 @@ fn sums_of(registry: Registry<'static>) -> Sums {
 
 #[test]
 fn threads_that_raise_a_counter_to_values_lose_and_double_nothing() {
-    let registry = registry(HeapStorage::builder(10, 4, 16).counters(2));
+    const RACERS: u64 = 2;
+    let registry = registry(HeapStorage::builder(10, 4, 16).counters(1));
     let recorder = FacadeRecorder::new(LocalRecorder::new(registry));
-    let (counter, mirrored) =
-        with_local_recorder(&recorder, || (counter!("read", "disk" => "a"), counter!("mirrored")));
+    let mirrored = with_local_recorder(&recorder, || counter!("mirrored"));
+    let [come, gone, wrong] = [0; 3].map(AtomicU64::new);
+    let together = |count: &AtomicU64, round: u64| {
+        count.fetch_add(1, Ordering::SeqCst);
+        for look in 1_u64.. {
+            match count.load(Ordering::SeqCst) < RACERS * round {
+                false => break,
+                // Where there is but one processor.
+                true if look.is_multiple_of(1_000) => thread::yield_now(),
+                true => hint::spin_loop(),
+            }
+        }
+    };
     thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let mirrored = mirrored.clone();
-            scope.spawn(move || (0..ROUNDS).for_each(|value| mirrored.absolute(THREADS * value + thread)));
+        for _ in 0..RACERS {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    together(&come, round);
+                    mirrored.absolute(1_000 * round);
+                    together(&gone, round);
+                    // A thread that panicked here would let the other wait.
+                    wrong.fetch_add(u64::from(sum(registry, "mirrored") != 1_000 * round), Ordering::SeqCst);
+                }
+            });
         }
     });
-    assert_eq!(sum(registry, "mirrored"), THREADS * ROUNDS - 1);
-    // The facade's counters stay where they are above a value, and go on from one.
+    assert_eq!((wrong.into_inner(), recorder.unshown()), (0, Unshown::default()));
+}
+
+#[test]
+fn a_counter_that_is_raised_to_a_value_never_falls_and_goes_on_from_there() {
+    let registry = registry(HeapStorage::builder(10, 1, 16).counters(1));
+    let recorder = FacadeRecorder::new(LocalRecorder::new(registry));
+    let counter = with_local_recorder(&recorder, || counter!("read", "disk" => "a"));
     for (step, expected) in
         [(Ok(5), 5), (Err(3), 5), (Err(12), 12), (Ok(1), 13), (Err(13), 13), (Err(u64::MAX / 2), u64::MAX / 2)]
     {

@@ -96,12 +96,16 @@ fn labels_that_no_series_can_have_count_in_the_overflow_series() {
 #[test]
 fn more_sets_of_labels_than_are_kept_count_all_the_same() {
     let (registry, recorder) = recorder(HeapStorage::builder(1, 1, 16).counters(1));
-    with_local_recorder(&recorder, || {
-        (0..3_000).for_each(|user| counter!("users", "user" => user.to_string()).increment(1));
+    let told = told_by(&recorder, || {
+        for _ in 0..2 {
+            (0..3_000).for_each(|user| counter!("users", "user" => user.to_string()).increment(1));
+        }
         (0..5_000).for_each(|name| counter!(format!("name {name}")).increment(1));
     });
-    assert_eq!((registry.observations(), recorder.unshown().labels), (3_000, 2_999));
-    assert_eq!(recorder.unshown().metrics, 5_000);
+    // The first has the series. 1,024 of the others are kept, so that they count once.
+    assert_eq!((registry.observations(), recorder.unshown().labels), (6_000, 2 * 2_999 - 1_024));
+    // Of names 4,096 are kept, and told; the others are told together.
+    assert_eq!((recorder.unshown().metrics, told.len()), (5_000, 1 + 4_095 + 1));
 }
 
 #[test]
