@@ -140,6 +140,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/embedding.md")]
 #[doc = include_str!("../../docs/failures.md")]
+#[doc = include_str!("../../docs/own-instruments.md")]
 struct Embedding;
 
 /// The examples of labels, gauges and exemplars, likewise.

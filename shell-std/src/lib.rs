@@ -41,6 +41,7 @@
 //! |---|---|
 //! | to record | [`Recorder`] for a thread, [`LocalRecorder`] for tasks that migrate between threads, [`Sample`] |
 //! | labels | [`Recorder::series_with_labels`], [`Registry::set_status_label`] for the status, [`Registry::set_error_label`] for the kind of a failure; of all series: `constant_labels` of each configuration, [`Identity`] |
+//! | counters and histograms of your own | [`Registry::counter`], [`Registry::timer`], [`Registry::histogram`], in storage of [`HeapStorage::builder`]; [`Recorder::add`], [`Recorder::observe`] |
 //! | gauges, exemplars | [`Registry::gauge`], [`Recorder::record_traced`] |
 //! | percentiles, totals | [`Registry::distributions`], [`Registry::totals`] |
 //! | storage and buckets of your own | [`Storage`], [`HeapStorage`], [`Settings::on`], [`Registry::set_bounds`] |
