@@ -156,7 +156,7 @@ impl<'a> Registry<'a> {
 
     /// Whether a series has observations and no requests, so that formats show nothing of requests of it.
     pub(crate) fn has_observations_alone(self, series: Series) -> bool {
-        self.own_instruments().has_room() && self.requests_of(series) == 0 && self.has_observations(series)
+        self.requests_of(series) == 0 && self.has_observations(series)
     }
 
     fn has_observations(self, series: Series) -> bool {

@@ -31,6 +31,8 @@ pub(super) struct Scrape<'a> {
     frozen_observations: u64,
     /// Series below this are shown.
     end: u32,
+    /// Whether series may have observations and no requests. It is asked once: to ask the storage takes long.
+    may_observe: bool,
     status: Option<Status>,
 }
 
@@ -71,17 +73,18 @@ impl<'a> Scrape<'a> {
             totals: PageTotals::default(),
             frozen_observations: 0,
             end: registry.series_end(),
+            may_observe: registry.has_room_for_instruments(),
             status: None,
         }
     }
 
     /// Freezes what the next series that is shown has in `family`, past at most `most` others.
     pub(super) fn freeze(&mut self, family: Family, most: usize) -> Sought {
-        let registry = self.registry;
-        let sought = self.seek(self.end, most, |series| is_shown(registry, series));
+        let Self { registry, row, end, may_observe, lines, options, bounds, .. } = self;
+        let sought = seek(row, *end, most, |series| is_shown(registry, *may_observe, series));
         if let Sought::Found(series) = sought {
             let labels = registry.entry(series).labels::<PrometheusLabels>();
-            self.lines.freeze(family, (&registry.shard_cells(), series), labels, &self.options, &self.bounds);
+            lines.freeze(family, (&registry.shard_cells(), series), labels, options, bounds);
         }
         sought
     }
@@ -111,39 +114,22 @@ impl<'a> Scrape<'a> {
 
     /// Goes on to the next series that an instrument of the engine's own is shown of, past at most `most` others.
     pub(super) fn seek_own(&mut self, own: &OwnFamily<'_>, most: usize) -> Sought {
-        self.seek(own.end(self.end), most, |series| own.is_shown(series))
+        seek(&mut self.row, own.end(self.end), most, |series| own.is_shown(series))
     }
 
     /// Passes over at most `series`, and at least one, of which nothing is shown; returns whether that was enough.
     pub(super) fn look_ahead(&mut self, series: usize) -> bool {
         // Who calls this until it is enough must get on.
-        let (registry, series) = (self.registry, series.max(1));
-        let sought = match self.section {
-            PageSection::Family(_) => self.seek(self.end, series, |series| is_shown(registry, series)),
+        let most = series.max(1);
+        let Self { registry, section, row, end, may_observe, .. } = self;
+        let sought = match section {
+            PageSection::Family(_) => seek(row, *end, most, |series| is_shown(registry, *may_observe, series)),
             PageSection::Own(place) => {
-                OwnFamily::read(registry, place).map_or(Sought::None, |own| self.seek_own(&own, series))
+                OwnFamily::read(*registry, *place).map_or(Sought::None, |own| self.seek_own(&own, most))
             }
             _ => Sought::None,
         };
         sought != Sought::Later
-    }
-
-    /// Goes on to the next row before `end` that is shown, past at most `most` others.
-    #[inline(always)]
-    fn seek(&mut self, end: u32, most: usize, is_shown: impl Fn(Series) -> bool) -> Sought {
-        let mut left = most;
-        while self.row < end {
-            let series = Series::from_number(self.row);
-            if is_shown(series) {
-                return Sought::Found(series);
-            }
-            if left == 0 {
-                return Sought::Later;
-            }
-            left -= 1;
-            self.row += 1;
-        }
-        Sought::None
     }
 
     pub(super) fn next_section(&mut self) {
@@ -184,12 +170,30 @@ impl PageSection {
     }
 }
 
+/// Goes on from `row` to the next one before `end` that is shown, past at most `most` others.
+#[inline(always)]
+fn seek(row: &mut u32, end: u32, most: usize, is_shown: impl Fn(Series) -> bool) -> Sought {
+    let mut left = most;
+    while *row < end {
+        let series = Series::from_number(*row);
+        if is_shown(series) {
+            return Sought::Found(series);
+        }
+        if left == 0 {
+            return Sought::Later;
+        }
+        left -= 1;
+        *row += 1;
+    }
+    Sought::None
+}
+
 /// Whether a page shows requests of `series`.
-fn is_shown(registry: Registry<'_>, series: Series) -> bool {
+fn is_shown(registry: &Registry<'_>, may_observe: bool, series: Series) -> bool {
     // The overflow series always exists, and is shown once it is used.
     registry.entry(series).is_published()
         && match series {
             Series::OVERFLOW => registry.requests_of(series) != 0,
-            _ => !registry.has_observations_alone(series),
+            _ => !(may_observe && registry.has_observations_alone(series)),
         }
 }
