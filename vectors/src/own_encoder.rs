@@ -19,9 +19,10 @@
 
 use std::panic::resume_unwind;
 use std::thread;
+use std::time::Duration;
 
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC, Page};
-use loaddensity_metrics_core::{Registry, Sample, Storage};
+use loaddensity_metrics_core::{Outcome, Registry, Sample, Storage};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message as _;
 
@@ -29,9 +30,13 @@ use crate::contract::Spelling;
 use crate::golden::{CAPACITY, Case, read};
 use crate::judge;
 use crate::model::Model;
+use crate::{names, samples};
 
 /// Series of the requests of one call, and one more.
 const SERIES: usize = 128;
+/// Bytes of a request in [`requests`], and the most requests of one call.
+const REQUEST_BYTES: usize = 6;
+const MOST_REQUESTS: usize = 100;
 
 /// Lists of requests that are worth a try: the golden cases that need no options.
 ///
@@ -48,6 +53,30 @@ const SERIES: usize = 128;
 pub fn cases() -> Vec<Case> {
     let is_plain = |case: &Case| case.options.is_contract && case.series().len() < CAPACITY;
     Case::all().into_iter().filter(is_plain).collect()
+}
+
+/// Requests from any bytes, for a property test or a fuzzer that mutates them: one for each six bytes, 100 at most, with names
+/// that break encoders, a label, and latencies and sizes at bounds.
+///
+/// ```
+/// # use loaddensity_metrics_vectors::own_encoder;
+/// let requests = own_encoder::requests(&[0; 13]);
+/// assert_eq!((requests.len(), requests[0].0.method.as_str()), (2, "GET"));
+/// ```
+#[must_use]
+pub fn requests(bytes: &[u8]) -> Vec<(Spelling, Sample)> {
+    let (names, latencies, sizes) = (names::all(), samples::latencies(), samples::sizes());
+    let request = |bytes: &[u8]| {
+        let pick = |at: usize, of: usize| usize::from(bytes[at]) % of;
+        let name = &names[usize::from(u16::from_le_bytes([bytes[0], bytes[1]])) % names.len()].name;
+        let mut series = Spelling::new(["GET", "", "POST", "a|b"][pick(2, 4)], name);
+        let label = ["", "eu-west-1", "a,b:c#d", "naïve"][pick(3, 4)];
+        series.labels.push(("region".to_owned(), label.to_owned()));
+        let outcome = Outcome::ALL[usize::from(bytes[3] >> 7)];
+        let sample = Sample::new(outcome, Duration::from_nanos(latencies[pick(4, latencies.len())]));
+        (series, sample.response_bytes(sizes[pick(5, sizes.len())]))
+    };
+    bytes.chunks_exact(REQUEST_BYTES).take(MOST_REQUESTS).map(request).collect()
 }
 
 /// A page of Prometheus' text format, which may say more in families of other names: `loaddensity_exporter_…` and

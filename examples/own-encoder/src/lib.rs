@@ -1,14 +1,12 @@
 //! An encoder of one's own: DogStatsD, as somebody writes it who has read what the contract says of names and numbers. Its input
 //! has the types that the oracles take; nothing else of it is from this project.
 
-mod programs;
-
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use loaddensity_metrics_core::Sample;
 use loaddensity_metrics_vectors::contract::Spelling;
 
-pub use programs::requests;
+pub use loaddensity_metrics_vectors::own_encoder::requests;
 
 /// Longest method and name, in bytes; longest tag with its key, in characters.
 const METHOD: usize = 32;

@@ -1,10 +1,17 @@
 //! The little programs that the checks run.
 //!
 //! Four buffer lengths of two bytes each come first, used in turn; their highest bits are a [`Choice`] of options. Then
-//! come instructions, a byte each (modulo 8) with its operands: intern a series of nasty names (0), of arbitrary text (1)
-//! or with labels (2), give all recorders back and claim new ones (3), or record a sample (4 to 7; 7 with a trace, where
-//! traces are chosen) on one of two recorders, of which one has the only shard and the other shares the spill shard. Where
-//! bytes run out, zeros follow.
+//! come instructions, a byte each (modulo 8), with operands. Numbers of two bytes have the low one first. Where bytes run out,
+//! zeros follow. Of two recorders one has the only shard and the other shares the spill shard.
+//!
+//! | instruction | operands |
+//! |---|---|
+//! | 0 to 2: intern a series | a byte: modulo 3, of nasty names (0), of arbitrary text (1) or of text with labels (2); its highest bit is the recorder. Then two numbers of two bytes that pick names, or two texts; then, with labels, their number (modulo 6) and two texts each |
+//! | 3: give all recorders back and claim new ones | none |
+//! | 4 to 7: record a sample, 7 with a trace where traces are chosen | a byte: the recorder (modulo 2); a byte: the series, among those interned so far; two bytes: how far time goes on; a number: the latency; a number: the size; two bytes: the status; a byte: the outcome (modulo 2), and half of it the kind of a failure |
+//!
+//! A text is its length in two bytes (modulo a limit) and its bytes. A number is a byte, which picks one of the values at bounds, or
+//! 255 and eight bytes.
 
 use super::choice::Choice;
 use crate::contract::Spelling;
