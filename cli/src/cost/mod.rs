@@ -13,6 +13,7 @@ mod first_times;
 mod json;
 mod load;
 pub mod memory;
+mod observing;
 mod other_memory;
 pub mod packing;
 mod raw_events;
@@ -39,6 +40,7 @@ use self::clock::Stopwatch;
 use self::clock_reading::ReadClock;
 use self::exporters::{DatagramFilling, DatagramKind};
 use self::first_times::{CarryFirst, WriteTables};
+use self::observing::ObserveTrace;
 use self::other_memory::{BetweenRequests, OtherMemory};
 use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
@@ -102,16 +104,17 @@ fn measure(load: &LoadArgs, form: ResultForm) -> Result<CommandEnding, CommandEr
     let resident = before.and_then(|before| resident()?.checked_sub(before));
 
     let storages = Storages::new(load)?;
-    let Storages { one, local, classic } = &storages;
-    let (one, local, classic) = (one.registry(), local.registry(), classic.registry());
-    let handles = [one, local, classic].map(|registry| trace.intern(registry));
-    let [of_one, of_local, of_classic] = &handles;
+    let Storages { one, local, classic, own } = &storages;
+    let (one, local, classic, own) = (one.registry(), local.registry(), classic.registry(), own.registry());
+    let handles = [one, local, classic, own].map(|registry| trace.intern(registry));
+    let [of_one, of_local, of_classic, of_own] = &handles;
     fill(&mut one.recorder(), of_one);
 
     let filled = FilledStorages {
         one: (one, of_one),
         local: (local, of_local),
         classic: (classic, of_classic),
+        own: (own, of_own),
         all: (all, of_all),
     };
     let memory = load.between.map(|bytes| (OtherMemory::new(), bytes));
@@ -134,6 +137,8 @@ struct Storages {
     local: &'static HeapStorage,
     /// The same, without exponential histograms.
     classic: HeapStorage,
+    /// With a counter and a histogram of the engine's own.
+    own: HeapStorage,
 }
 
 impl Storages {
@@ -143,12 +148,14 @@ impl Storages {
             one: HeapStorage::new(series, 1, RING)?,
             local: Box::leak(Box::new(HeapStorage::new(series, 1, NO_RING)?)),
             classic: HeapStorage::classic(series, 1, NO_RING)?,
+            own: HeapStorage::builder(series, 1, NO_RING).counters(1).histograms(1).build()?,
         })
     }
 
     /// What becomes resident for the measuring, at the most.
     const fn most_mebibytes(load: &LoadArgs) -> u64 {
-        let series = (load.threads + 2) * memory::COUNTERS + memory::CLASSIC_COUNTERS + 4 * memory::LABELS;
+        // Of what the engine's own instruments are counted in, no more than of requests.
+        let series = (load.threads + 3) * memory::COUNTERS + memory::CLASSIC_COUNTERS + 5 * memory::LABELS;
         // The trace as it is recorded and as events, and the buffers.
         const REST: u64 = 32 << 20;
         let between = if load.between.is_some() { other_memory::MEMORY as u64 } else { 0 };
@@ -165,6 +172,7 @@ struct FilledStorages<'a> {
     one: Filled<'a>,
     local: (Registry<'static>, &'a [Series]),
     classic: Filled<'a>,
+    own: Filled<'a>,
     all: Filled<'a>,
 }
 
@@ -175,10 +183,11 @@ fn works<'a>(
     load: &LoadArgs,
     cold: Option<BetweenRequests<'a>>,
 ) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
-    let FilledStorages { one, all, .. } = filled;
+    let FilledStorages { one, own: (registry, handles), all, .. } = filled;
     let warm = BetweenRequests::Nothing;
     let mut works: Vec<_> =
         RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.warm(), warm))).into_iter().collect();
+    works.extend([true, false].map(|is_counter| Box::new(ObserveTrace { is_counter, registry, handles, trace }) as _));
     works.extend([false, true].map(|is_coarse| Box::new(ReadClock { is_coarse }) as _));
     works.push(Box::new(ClaimRecorders { registry: one.0 }));
     works.push(Box::new(WriteTables));

@@ -28,6 +28,11 @@ pub(super) enum CostRow {
         /// Whether other memory is touched between two requests.
         is_cold: bool,
     },
+    /// A call for an instrument of the engine's own, not a request.
+    Observe {
+        /// A counter, or a timer.
+        is_counter: bool,
+    },
     /// A recorder, not a request.
     Claim,
     /// The first recorder of a registry, which writes its tables.
@@ -109,6 +114,8 @@ impl CostRow {
     pub(super) fn key(self) -> String {
         match self {
             Self::Record { entry, .. } => entry.key().to_owned(),
+            Self::Observe { is_counter: true } => "own.add".into(),
+            Self::Observe { is_counter: false } => "own.observe".into(),
             Self::Claim => "recorder.claim".into(),
             Self::Tables => "registry.tables".into(),
             Self::FirstCarry => "bucket.first_carry".into(),
@@ -132,6 +139,8 @@ impl fmt::Display for CostRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match self {
             Self::Record { entry, .. } => entry.name(),
+            Self::Observe { is_counter: true } => "add, to a counter of the engine's own".into(),
+            Self::Observe { is_counter: false } => "observe, a time in a histogram of the engine's own".into(),
             Self::Claim => "a recorder, claimed and dropped".into(),
             Self::Tables => "a registry's first recorder, which writes the tables".into(),
             Self::FirstCarry => "a bucket's 32,768th request, into an untouched page".into(),

@@ -21,6 +21,8 @@ fn every_row_has_its_figures() {
         ("record, by handle, raw events on (InfluxDB + DogStatsD)", false),
         ("record, by handle, without exponential histograms", false),
         ("record, by strings", false),
+        ("add, to a counter of the engine's own", false),
+        ("observe, a time in a histogram of the engine's own", false),
         ("a time for completed_at, system_time", false),
         ("a time for completed_at, coarse_time", false),
         ("a registry's first recorder, which writes the tables", false),
