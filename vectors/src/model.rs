@@ -7,6 +7,8 @@ use loaddensity_metrics_core::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub mod own;
+
 /// What was recorded, by series.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
