@@ -5,10 +5,16 @@
 //! or with labels (2), give all recorders back and claim new ones (3), or record a sample (4 to 7; 7 with a trace, where
 //! traces are chosen) on one of two recorders, of which one has the only shard and the other shares the spill shard. Where
 //! bytes run out, zeros follow.
+//!
+//! Where instruments of the engine's own are chosen, a byte with its highest bit set is an instruction of them: its four lowest
+//! bits are the instrument (modulo 10), which is declared if it is new. With [`DECLARE`] that is all. Else a series and a
+//! value follow, to be recorded on the other recorder with [`OTHER_RECORDER`], and for no series with [`OF_RUN`].
 
 use super::choice::Choice;
+use super::own;
 use crate::contract::Spelling;
 use crate::model::Model;
+use crate::model::own::Measured;
 use crate::names::{self, NastyName};
 use crate::samples;
 use loaddensity_metrics_core::{Outcome, Recorder, Registry, Sample, Series, Timestamp, TraceContext};
@@ -17,6 +23,12 @@ use std::time::Duration;
 
 /// Instructions after which a program ends, so that a long input does not make a slow check.
 const MOST_INSTRUCTIONS: usize = 400;
+
+/// Bits of an instruction about instruments of the engine's own.
+pub(super) const OWN: u8 = 0x80;
+pub(super) const DECLARE: u8 = 0x40;
+pub(super) const OF_RUN: u8 = 0x20;
+const OTHER_RECORDER: u8 = 0x10;
 
 /// A program to be run once.
 pub struct Program<'d> {
@@ -83,7 +95,13 @@ impl<'d> Program<'d> {
             if self.input.0.is_empty() {
                 break;
             }
-            match self.input.byte() % 8 {
+            let instruction = self.input.byte();
+            if self.choice.has_instruments() && instruction & OWN != 0 {
+                self.observe(&mut model, &mut recorders, instruction);
+                after();
+                continue;
+            }
+            match instruction % 8 {
                 0..=2 => self.intern(&mut model, &mut recorders),
                 3 => {
                     drop(recorders);
@@ -128,6 +146,23 @@ impl<'d> Program<'d> {
         } else {
             model.record(recorder, series, sample);
         }
+    }
+
+    fn observe(&mut self, model: &mut Model, recorders: &mut [Recorder<'_>; 2], instruction: u8) {
+        let place = usize::from(instruction % 16) % own::INSTRUMENTS;
+        let declared = own::declared(place, &self.choice.description());
+        let recorder = &mut recorders[usize::from(instruction & OTHER_RECORDER != 0)];
+        model.declare(recorder.registry(), &declared);
+        if instruction & DECLARE != 0 {
+            return;
+        }
+        let (handles, series) = (model.handles(), usize::from(self.input.byte()));
+        let series = handles.get(series % handles.len().max(1)).copied().unwrap_or(Series::OVERFLOW);
+        let value = match declared.measured {
+            Measured::Times => self.input.number(&samples::latencies()),
+            Measured::Counts | Measured::Numbers => self.input.number(&samples::sizes()),
+        };
+        model.observe(recorder, &declared, (instruction & OF_RUN == 0).then_some(series), value);
     }
 
     fn sample(&mut self) -> Sample {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::{Counter, Histogram, Recorder, Registry, Series, Unit};
 
+use super::{Model, ModelSeries};
+
 /// The largest time in nanoseconds, and the largest number; what is larger is taken for these.
 const LARGEST: (u64, u64) = (86_400_000_000_000, 1 << 50);
 
@@ -131,10 +133,88 @@ impl OwnValues {
     pub fn of(&self, series: Series) -> &[u64] {
         self.values.get(&series).map_or(&[], Vec::as_slice)
     }
+}
 
-    /// How many values there are.
+/// What a format shows of an instrument at one place.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnPoint<'m> {
+    /// The series; none for the run.
+    pub of: Option<&'m ModelSeries>,
+    /// What was observed there.
+    pub values: &'m [u64],
+}
+
+impl Model {
+    /// Declares an instrument and keeps it in mind, at the end of those that there are if it is new.
+    ///
+    /// # Panics
+    /// As [`OwnDeclared::declare`].
+    pub fn declare(&mut self, registry: Registry<'_>, declared: &OwnDeclared) {
+        declared.declare(registry);
+        self.own_values(declared);
+    }
+
+    /// Records a value through `recorder`, for a series or for the run, and keeps it in mind.
+    ///
+    /// # Panics
+    /// As [`declare`](Self::declare).
+    pub fn observe(&mut self, recorder: &mut Recorder<'_>, declared: &OwnDeclared, series: Option<Series>, value: u64) {
+        declared.record(recorder, series, value);
+        if !declared.is_of_run && series.is_none_or(|series| series == Series::OVERFLOW) {
+            self.overflow();
+        }
+        self.own_values(declared).keep(series, value);
+    }
+
+    /// The instruments, in the order in which they were declared.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        self.values.values().map(|values| values.len() as u64).sum()
+    pub fn own(&self) -> &[OwnValues] {
+        &self.own
+    }
+
+    /// Number of all observations.
+    #[must_use]
+    pub fn observations(&self) -> u64 {
+        self.own.iter().flat_map(|own| own.values.values()).map(|values| values.len() as u64).sum()
+    }
+
+    /// Where an instrument is shown. With zeros a counter is there as soon as its series has counted anything, and one of the run
+    /// from the beginning; all else is there once it has a value.
+    #[must_use]
+    pub fn own_points<'m>(&'m self, own: &'m OwnValues, has_zeros: bool) -> Vec<OwnPoint<'m>> {
+        let has_zeros = has_zeros && own.declared.measured == Measured::Counts;
+        if own.declared.is_of_run {
+            let values = own.of(Series::OVERFLOW);
+            return if has_zeros || !values.is_empty() { vec![OwnPoint { of: None, values }] } else { Vec::new() };
+        }
+        let is_zero_shown = |series: Series, known: &ModelSeries| {
+            has_zeros && (!known.samples.is_empty() || self.has_observations(series))
+        };
+        let points = self.series.iter().map(|(series, known)| (*series, known, own.of(*series)));
+        let shown = points.filter(|(series, known, values)| !values.is_empty() || is_zero_shown(*series, known));
+        shown.map(|(_, known, values)| OwnPoint { of: Some(known), values }).collect()
+    }
+
+    /// Whether something of one of its own instruments was observed of a series.
+    pub(super) fn has_observations(&self, series: Series) -> bool {
+        self.own.iter().any(|own| !own.declared.is_of_run && !own.of(series).is_empty())
+    }
+
+    /// Takes in what another model of the same registry has of instruments.
+    pub(super) fn take_in_own(&mut self, other: Vec<OwnValues>) {
+        for own in other {
+            let mine = self.own_values(&own.declared);
+            for (series, values) in own.values {
+                mine.values.entry(series).or_default().extend(values);
+            }
+        }
+    }
+
+    fn own_values(&mut self, declared: &OwnDeclared) -> &mut OwnValues {
+        let at = self.own.iter().position(|own| own.declared.name == declared.name).unwrap_or(self.own.len());
+        if at == self.own.len() {
+            self.own.push(OwnValues::new(declared.clone()));
+        }
+        &mut self.own[at]
     }
 }

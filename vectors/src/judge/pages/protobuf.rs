@@ -1,8 +1,8 @@
 //! The verdict on the families of a scrape in protobuf.
 
 use super::{
-    FAMILIES, PAGE_LINES_OF_REGISTRY, PAGE_LINES_PER_EXPORTER, PageExtras, exemplar_text, judge_gauges, of_sample,
-    part_of,
+    FAMILIES, PAGE_LINES_OF_REGISTRY, PAGE_LINES_PER_EXPORTER, PageExtras, exemplar_text, is_own, judge_gauges,
+    of_sample, own, part_of,
 };
 use crate::contract::{LATENCY_BOUNDS_MS, SIZE_BOUNDS, millis, observed};
 use crate::families::{self, ProtoBucket, ProtoHistogram, ProtoTimestamp};
@@ -16,8 +16,10 @@ use std::collections::BTreeMap;
 /// As [`text`](super::text).
 pub fn protobuf(model: &Model, besides: &PageExtras<'_>, body: &[u8]) {
     let families = families::decode(body).unwrap_or_else(|error| panic!("{error}"));
+    let (owns, families): (Vec<_>, Vec<_>) = families.iter().partition(|family| is_own(model, family.name(), false));
+    own::judge_families(model, besides, &owns);
     let (mut seen, mut gauges, mut others) = (Vec::new(), Vec::new(), 0);
-    for family in &families {
+    for family in families {
         let is_of_series = FAMILIES.iter().any(|(name, _)| *name == family.name());
         let is_status =
             ["loaddensity_registry_", "loaddensity_exporter_"].iter().any(|head| family.name().starts_with(head));
@@ -54,7 +56,7 @@ pub fn protobuf(model: &Model, besides: &PageExtras<'_>, body: &[u8]) {
     assert_eq!(others, exporters + PAGE_LINES_OF_REGISTRY, "metrics about the registry and the exporters");
 }
 
-fn unix_nanos(time: &ProtoTimestamp) -> u64 {
+pub(super) fn unix_nanos(time: &ProtoTimestamp) -> u64 {
     time.seconds as u64 * 1_000_000_000 + time.nanos as u64
 }
 
@@ -102,7 +104,7 @@ pub fn native_bucket(value: f64, zero: i32, top: i32) -> Option<i32> {
 /// By the position of its bucket.
 type BucketExemplars = BTreeMap<usize, String>;
 
-fn histogram_text(
+pub(super) fn histogram_text(
     (count, sum): (u64, f64),
     classic: &[(f64, u64)],
     natives: impl Iterator<Item = Option<i32>>,
@@ -115,7 +117,7 @@ fn histogram_text(
     format!("{count} {sum} {classic:?} {zeros} {native:?} {exemplars:?}")
 }
 
-fn shown_histogram(histogram: &ProtoHistogram) -> String {
+pub(super) fn shown_histogram(histogram: &ProtoHistogram) -> String {
     assert_eq!(histogram.schema, Some(3), "storage with exponential histograms shows native ones");
     let is_bounded = |bucket: &&ProtoBucket| bucket.upper_bound().is_finite();
     let classic: Vec<_> = histogram
