@@ -35,6 +35,8 @@ pub struct Program<'d> {
     input: ProgramBytes<'d>,
     clock: u64,
     choice: Choice,
+    /// Whether it has instructions about instruments of the engine's own. As the contract has it, they are passed over.
+    has_instruments: bool,
 }
 
 /// The buffer lengths that a program asks for, in turn and without end.
@@ -82,8 +84,9 @@ impl<'d> Program<'d> {
         let mut input = ProgramBytes(data);
         let lengths = [(); 4].map(|()| input.short());
         let choice = Choice::read(lengths, input.0);
-        let lengths = lengths.map(|length| usize::from(length) % 4_096);
-        (Self { input, clock: 1_700_000_000_000_000_000, choice }, Lengths { lengths, turn: 0, least: 0 })
+        let (lengths, has_instruments) = (lengths.map(|length| usize::from(length) % 4_096), choice.has_instruments());
+        let program = Self { input, clock: 1_700_000_000_000_000_000, choice, has_instruments };
+        (program, Lengths { lengths, turn: 0, least: 0 })
     }
 
     /// Runs it on a new registry with one shard, calling `after` after every instruction; returns what was recorded.
@@ -96,7 +99,7 @@ impl<'d> Program<'d> {
                 break;
             }
             let instruction = self.input.byte();
-            if self.choice.has_instruments() && instruction & OWN != 0 {
+            if self.has_instruments && instruction & OWN != 0 {
                 self.observe(&mut model, &mut recorders, instruction);
                 after();
                 continue;
@@ -152,7 +155,10 @@ impl<'d> Program<'d> {
         let place = usize::from(instruction % 16) % own::INSTRUMENTS;
         let declared = own::declared(place, &self.choice.description());
         let recorder = &mut recorders[usize::from(instruction & OTHER_RECORDER != 0)];
-        model.declare(recorder.registry(), &declared);
+        let is_chosen = self.choice.has_instruments();
+        if is_chosen {
+            model.declare(recorder.registry(), &declared);
+        }
         if instruction & DECLARE != 0 {
             return;
         }
@@ -162,7 +168,9 @@ impl<'d> Program<'d> {
             Measured::Times => self.input.number(&samples::latencies()),
             Measured::Counts | Measured::Numbers => self.input.number(&samples::sizes()),
         };
-        model.observe(recorder, &declared, (instruction & OF_RUN == 0).then_some(series), value);
+        if is_chosen {
+            model.observe(recorder, &declared, (instruction & OF_RUN == 0).then_some(series), value);
+        }
     }
 
     fn sample(&mut self) -> Sample {

@@ -97,6 +97,8 @@ mod tests {
 
     use super::super::program::Program;
     use super::*;
+    use crate::model::ModelSeries;
+    use crate::model::own::Measured;
 
     #[test]
     fn a_program_records_what_its_case_describes() {
@@ -112,6 +114,39 @@ mod tests {
                 assert_eq!(known.samples.iter().map(facts).collect::<Vec<_>>(), expected, "{}", case.name);
             }
         }
+    }
+
+    #[test]
+    fn a_program_observes_what_its_case_describes() {
+        let mut observations = 0;
+        for case in Case::all() {
+            let storage = Box::new(Storage::<32, 1, 16, Classic, 4, 6>::new());
+            let program = of_case(&case);
+            let Some((chosen, _)) = Program::read_choice(&program) else { continue };
+            assert_eq!(chosen.choice().has_instruments(), !case.instruments.is_empty(), "{}", case.name);
+            let model = chosen.run(storage.registry(), || {});
+            assert_eq!(model.observations(), case.observations.len() as u64, "{}", case.name);
+            for (place, instrument) in case.instruments.iter().enumerate() {
+                let own = model.own().iter().find(|own| place_of(&own.declared) == place_of(instrument));
+                let own = own.unwrap_or_else(|| panic!("{}: {instrument:?} was not declared", case.name));
+                for observation in case.observations.iter().filter(|observation| observation.instrument == place) {
+                    let is_of = |known: Option<&ModelSeries>| {
+                        let spelling = observation.spelling.as_ref();
+                        known.zip(spelling).is_none_or(|(known, spelling)| known.spelling.is_same(spelling))
+                    };
+                    let value = observation.value.min(largest(instrument.measured));
+                    let points = model.own_points(own, false);
+                    let is_there = points.iter().any(|point| is_of(point.of) && point.values.contains(&value));
+                    assert!(is_there, "{}: {observation:?} is not in {points:?}", case.name);
+                    observations += 1;
+                }
+            }
+        }
+        assert!(observations > 100, "only {observations} observations");
+    }
+
+    fn largest(measured: Measured) -> u64 {
+        if measured == Measured::Times { 86_400_000_000_000 } else { 1 << 50 }
     }
 
     fn facts(sample: &Sample) -> (Duration, u64, u16, Outcome, Option<ErrorKind>) {

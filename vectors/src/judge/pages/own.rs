@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{PageExtras, SeriesSamples, histogram_text, nanos_of, native_bucket, shown_histogram, unix_nanos};
+use super::{PageExtras, SeriesSamples, histogram_text, nanos_of, shown_histogram, unix_nanos};
 use crate::contract::{ShownLabels, observed};
 use crate::families::ProtoMetricFamily;
 use crate::judge::{own, same};
@@ -115,9 +115,9 @@ fn value(own: &OwnValues, values: &[u64]) -> String {
     if measured == Measured::Counts {
         return sum.to_string();
     }
-    let (unit, (zero, top)) = (own::unit(measured), if measured == Measured::Times { (10, 20) } else { (127, 34) });
+    let unit = own::unit(measured);
     let bounds = own::bounds(measured, false).into_iter();
     let classic: Vec<_> = bounds.map(|(bound, _)| (bound as f64 / unit, own::up_to(values, bound))).collect();
-    let native = values.iter().map(|value| native_bucket(*value as f64 / unit, zero, top));
-    histogram_text((values.len() as u64, sum / unit), &classic, native, &BTreeMap::new())
+    let numbers = (values.len() as u64, sum / unit);
+    histogram_text(numbers, &classic, (measured, values.iter().copied()), &BTreeMap::new())
 }

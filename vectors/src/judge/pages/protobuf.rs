@@ -7,6 +7,7 @@ use super::{
 use crate::contract::{LATENCY_BOUNDS_MS, SIZE_BOUNDS, millis, observed};
 use crate::families::{self, ProtoBucket, ProtoHistogram, ProtoTimestamp};
 use crate::judge::same;
+use crate::model::own::Measured;
 use crate::model::{Model, ModelSeries, bytes, nanos};
 use std::collections::BTreeMap;
 
@@ -74,7 +75,7 @@ fn family_values(known: &ModelSeries, tells_kinds: bool) -> Vec<(&'static str, S
         histogram_text(
             (both.count(), both.latency_sum() as f64 / 1e6),
             &cumulative(&LATENCY_BOUNDS_MS, both.latencies_up_to()),
-            known.samples.iter().map(|sample| native_bucket(nanos(sample) as f64 / 1e6, 10, 20)),
+            (Measured::Times, known.samples.iter().map(nanos)),
             &known.exemplars(None).iter().map(|(at, traced)| (*at, of_sample(traced))).collect(),
         ),
     ));
@@ -83,7 +84,7 @@ fn family_values(known: &ModelSeries, tells_kinds: bool) -> Vec<(&'static str, S
         histogram_text(
             (both.count(), both.size_sum() as f64),
             &cumulative(&SIZE_BOUNDS, both.sizes_up_to()),
-            known.samples.iter().map(|sample| native_bucket(bytes(sample) as f64, 127, 34)),
+            (Measured::Numbers, known.samples.iter().map(bytes)),
             &BTreeMap::new(),
         ),
     ));
@@ -107,14 +108,19 @@ type BucketExemplars = BTreeMap<usize, String>;
 pub(super) fn histogram_text(
     (count, sum): (u64, f64),
     classic: &[(f64, u64)],
-    natives: impl Iterator<Item = Option<i32>>,
+    (measured, values): (Measured, impl Iterator<Item = u64>),
     exemplars: &BucketExemplars,
 ) -> String {
+    // Numbers below the smallest there is count as zero, so that a histogram without any is a native one.
+    let (unit, zero, top, threshold) = match measured {
+        Measured::Times => (1e6, 10, 20, -10),
+        Measured::Numbers | Measured::Counts => (1.0, 127, 34, -128),
+    };
     let mut native: BTreeMap<Option<i32>, u64> = BTreeMap::new();
-    natives.for_each(|bucket| *native.entry(bucket).or_default() += 1);
+    values.for_each(|value| *native.entry(native_bucket(value as f64 / unit, zero, top)).or_default() += 1);
     let zeros = native.remove(&None).unwrap_or_default();
     let native: Vec<_> = native.into_iter().filter_map(|(index, count)| Some((index?, count))).collect();
-    format!("{count} {sum} {classic:?} {zeros} {native:?} {exemplars:?}")
+    format!("{count} {sum} {classic:?} {zeros} up to {} {native:?} {exemplars:?}", f64::from(threshold).exp2())
 }
 
 pub(super) fn shown_histogram(histogram: &ProtoHistogram) -> String {
@@ -132,7 +138,8 @@ pub(super) fn shown_histogram(histogram: &ProtoHistogram) -> String {
     }
     let native: Vec<_> = histogram.native().expect("checked when it was read").into_iter().collect();
     let (count, sum, zeros) = (histogram.sample_count(), histogram.sample_sum(), histogram.zero_count());
-    format!("{count} {sum} {classic:?} {zeros} {native:?} {:?}", shown_exemplars(histogram))
+    let (threshold, exemplars) = (histogram.zero_threshold(), shown_exemplars(histogram));
+    format!("{count} {sum} {classic:?} {zeros} up to {threshold} {native:?} {exemplars:?}")
 }
 
 fn shown_exemplars(histogram: &ProtoHistogram) -> BucketExemplars {
