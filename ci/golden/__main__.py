@@ -18,8 +18,11 @@ EXPECTED = {
     "influxdb.lp": influxdb_lines.requests,
     "influxdb-intervals.lp": influxdb_lines.intervals,
     "influxdb-gauges.lp": influxdb_lines.gauges,
+    "influxdb-instruments.lp": influxdb_lines.instruments,
     "dogstatsd.txt": dogstatsd_messages.messages,
+    "dogstatsd-instruments.txt": dogstatsd_messages.instruments,
     "otlp.bin": otlp_request.request,
+    "otlp-instruments.bin": otlp_request.instruments,
 }
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from datadog.dogstatsd import base as dogstatsd_base
 from datadog.dogstatsd.base import DogStatsd
 
-from model import NANOS_PER_MILLI, NANOS_PER_SECOND
+from model import NANOS_PER_MILLI, NANOS_PER_SECOND, own_parts
 
 # The client replaces more characters of a tag than the contract does.
 dogstatsd_base.normalize_tags = lambda tags: tags
@@ -29,14 +29,17 @@ class Captured:
     def close(self):
         pass
 
+    def text(self):
+        packets = [packet if isinstance(packet, bytes) else packet.encode() for packet in self.packets]
+        return b"\n".join(packet.rstrip(b"\n") for packet in packets) + b"\n"
+
 
 def messages(case):
     captured = Captured()
     asked = case.format_options("dogstatsd")
     for series, request in case.events:
         client = client_for(case, series, captured)
-        tags = [f"{key}:{without_unfit(cut(key, value))}" for key, value in series.labels]
-        tags.append(f"outcome:{request['outcome']}")
+        tags = [*tags_of(series), f"outcome:{request['outcome']}"]
         latency = plain(Decimal(request["latency_ns"]) / NANOS_PER_MILLI)
         rate = asked.get("sample_rate", 1)
         # Counters alone tell the kind of a failure.
@@ -53,8 +56,32 @@ def messages(case):
         else:
             client.timing("request.latency", latency, tags=tags, sample_rate=rate)
             client.histogram("response.size", request["response_bytes"], tags=tags, sample_rate=rate)
-    packets = [packet if isinstance(packet, bytes) else packet.encode() for packet in captured.packets]
-    return b"\n".join(packet.rstrip(b"\n") for packet in packets) + b"\n"
+    return captured.text()
+
+
+def instruments(case):
+    """Per interval, as if all observations had come in one: sums are counters, what is known of single values gauges. They
+    are never sampled and have no times."""
+    if not case.instruments:
+        return None
+    captured = Captured()
+    for instrument in case.instruments.values():
+        for series, values in case.news(instrument):
+            client = client_for(case, series, captured)
+            tags = tags_of(series)
+            if instrument.is_counter:
+                client.increment(instrument.name, sum(values), tags=tags)
+                continue
+            client.increment(f"{instrument.name}.count", len(values), tags=tags)
+            for part, value in own_parts(values):
+                send = client.increment if part == "sum" else client.gauge
+                shown = plain(Decimal(value) / NANOS_PER_MILLI) if instrument.is_timer else value
+                send(f"{instrument.name}.{part}", shown, tags=tags)
+    return captured.text()
+
+
+def tags_of(series):
+    return [f"{key}:{without_unfit(cut(key, value))}" for key, value in series.labels]
 
 
 def client_for(case, series, captured):

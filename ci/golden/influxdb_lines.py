@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from influxdb_client import Point, WritePrecision
 
-from model import NANOS_PER_MILLI, OUTCOMES, latencies, quantile, sizes
+from model import NANOS_PER_MILLI, OUTCOMES, latencies, own_parts, quantile, sizes
 
 MEASUREMENT = "loaddensity_request"
 # When the interval ends, in nanoseconds: the time that the replay gives.
@@ -62,6 +62,30 @@ def gauges(case):
     for name, value in case.gauges.items():
         point.field(name, value)
     return body([timed(point, case).to_line_protocol()]) if case.gauges else None
+
+
+def instruments(case):
+    """One line for the run and one for each series, as if all observations had come in one interval."""
+    points = {(): None, **{tuple(series.labels): None for series in case.known.values()}}
+    for instrument in case.instruments.values():
+        for series, values in case.news(instrument):
+            key = tuple(series.labels)
+            points[key] = points[key] or tagged(Point(f"{MEASUREMENT}_instruments"), case, series.labels)
+            for name, value in own_fields(instrument, values):
+                points[key].field(name, value)
+    lines = [timed(point, case).to_line_protocol() for point in points.values() if point]
+    return body(lines) if case.instruments else None
+
+
+def own_fields(instrument, values):
+    """A counter is one field, a histogram several: times are floats, all other values whole numbers."""
+    name = instrument.named()
+    if instrument.is_counter:
+        yield name, sum(values)
+        return
+    yield f"{name}_count", len(values)
+    for part, value in own_parts(values):
+        yield f"{name}_{part}", millis(value) if instrument.is_timer else value
 
 
 def tagged(point, case, labels):

@@ -17,6 +17,13 @@ NANOS_PER_SECOND = 1_000_000_000
 CAPACITY = 16
 # Native and exponential histograms: 2^SCALE buckets to each power of two.
 SCALE = 3
+# Classic buckets of the engine's own histograms: every second power of two, of milliseconds from 2^-10 to 2^20 in whole
+# nanoseconds, and of numbers from 1 to 2^34, with one for zero.
+OWN_TIME_BOUNDS_NS = [NANOS_PER_MILLI * 4**step // 2**10 for step in range(16)]
+OWN_NUMBER_BOUNDS = [0, *(4**step for step in range(18))]
+# The largest time in nanoseconds, and the largest number, that are observed; larger ones are taken for these.
+LARGEST_TIME, LARGEST_NUMBER = 86_400 * NANOS_PER_SECOND, 2**50
+UNSAID = "Measured by the load engine"
 
 
 class Series:
@@ -26,9 +33,42 @@ class Series:
         self.labels = labels
         self.is_overflow = is_overflow
         self.requests = []
+        self.is_observed = False
 
     def of(self, outcome):
         return [request for request in self.requests if request["outcome"] == outcome]
+
+
+class Instrument:
+    """An instrument of the engine's own, and what was observed with it, by series; of the run under a series without labels."""
+
+    def __init__(self, described):
+        self.name = described["name"]
+        self.help = described.get("description") or UNSAID
+        self.description = described.get("description", "")
+        self.is_counter = described["kind"] == "counter"
+        self.is_timer = described["kind"] == "timer"
+        self.is_in_bytes = described.get("unit") == "bytes"
+        self.run = Series([]) if described.get("of") == "run" else None
+        self.observed = {}
+
+    def observe(self, series, value):
+        value = min(value, LARGEST_TIME if self.is_timer else LARGEST_NUMBER)
+        self.observed.setdefault(self.run or series, []).append(value)
+        series.is_observed |= not self.run
+
+    def scale(self):
+        """Its bounds, the unit in which it is shown, and which exponential histogram it is like."""
+        if self.is_timer:
+            return OWN_TIME_BOUNDS_NS, NANOS_PER_MILLI, "latency"
+        return OWN_NUMBER_BOUNDS, 1, "size"
+
+    def suffix(self):
+        """What Prometheus and InfluxDB put behind its name."""
+        return "ms" if self.is_timer else "bytes" if self.is_in_bytes else ""
+
+    def named(self):
+        return f"{self.name}_{self.suffix()}" if self.suffix() else self.name
 
 
 class Case:
@@ -46,13 +86,33 @@ class Case:
             series = self.series_of(request)
             series.requests.append(request)
             self.events.append((series, request))
+        self.instruments = {one["name"]: Instrument(one) for one in described.get("instruments", [])}
+        for one in described.get("observations", []):
+            instrument = self.instruments[one["instrument"]]
+            # What is of the run counts for it whatever the series, and may name none.
+            series = instrument.run or self.intern_named(one, one.get("labels", {}))
+            instrument.observe(series, one["value"])
 
     def format_options(self, name):
         return self.options.get(name, {})
 
     def series(self):
-        """All series that are shown, in the order in which they first appear."""
-        return [one for one in self.known.values() if one.requests or not one.is_overflow]
+        """All series of which requests are shown, in the order in which they first appear: not those that have observations
+        alone."""
+        return [one for one in self.known.values() if one.requests or not (one.is_overflow or one.is_observed)]
+
+    def totals(self, instrument):
+        """The values of each series that an instrument is shown of: a counter is 0 as soon as its series has counted
+        anything, one of the run from the beginning."""
+        known = [instrument.run] if instrument.run else self.known.values()
+        for series in known:
+            has_counted = instrument.run or series.requests or series.is_observed
+            if series in instrument.observed or instrument.is_counter and has_counted:
+                yield series, instrument.observed.get(series, [])
+
+    def news(self, instrument):
+        """The same of an interval, which has no zeros that nobody has counted."""
+        return [(series, values) for series, values in self.totals(instrument) if values]
 
     def histograms(self):
         """Of each histogram: its values, its bounds and the unit in which it is shown."""
@@ -77,12 +137,14 @@ class Case:
 
     def series_of(self, request):
         labels = request.get("labels", {})
-        own = self.intern(request["method"] or "REQ", request["name"] or "unknown", labels)
+        own = self.intern_named(request, labels)
         label = self.options.get("status_label")
         if not label or own.is_overflow:
             return own
-        labels = {**labels, "status": status_text(request["status"], label)}
-        return self.intern(request["method"] or "REQ", request["name"] or "unknown", labels)
+        return self.intern_named(request, {**labels, "status": status_text(request["status"], label)})
+
+    def intern_named(self, named, labels):
+        return self.intern(named["method"] or "REQ", named["name"] or "unknown", labels)
 
     def intern(self, method, name, labels):
         key = self.key(method, name, labels)
@@ -179,3 +241,10 @@ def by_outcome(series):
 def quantile(values, percent):
     """What `percent` of the values do not exceed."""
     return sorted(values)[max(-(-percent * len(values) // 100), 1) - 1]
+
+
+def own_parts(values):
+    """What is shown per interval of an own histogram besides its number of values, by the name of the part."""
+    parts = {"sum": sum(values), "min": min(values), "max": max(values)}
+    parts |= {f"p{percent}": quantile(values, percent) for percent in (50, 95, 99)}
+    return parts.items()

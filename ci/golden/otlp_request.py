@@ -13,12 +13,7 @@ ABOUT = {"latency": ("loaddensity.request.latency", "ms"), "size": ("loaddensity
 
 
 def request(case):
-    message = ExportMetricsServiceRequest()
-    resource = message.resource_metrics.add()
-    for key, value in [("service.name", SERVICE_NAME), *case.constant.items()]:
-        attribute(resource.resource.attributes, key, value)
-    scope = resource.scope_metrics.add()
-    scope.scope.name = "loaddensity"
+    message, scope = surroundings(case)
     add_counter(case, scope)
     for which in ABOUT:
         add_histogram(case, which, scope)
@@ -27,6 +22,24 @@ def request(case):
         point = metric.gauge.data_points.add(as_double=value)
         point.time_unix_nano = NOW
     return message.SerializeToString(deterministic=True)
+
+
+def instruments(case):
+    """Instruments of the engine's own have requests of their own."""
+    message, scope = surroundings(case)
+    for instrument in case.instruments.values():
+        add_own(case, instrument, scope)
+    return message.SerializeToString(deterministic=True) if case.instruments else None
+
+
+def surroundings(case):
+    message = ExportMetricsServiceRequest()
+    resource = message.resource_metrics.add()
+    for key, value in [("service.name", SERVICE_NAME), *case.constant.items()]:
+        attribute(resource.resource.attributes, key, value)
+    scope = resource.scope_metrics.add()
+    scope.scope.name = "loaddensity"
+    return message, scope
 
 
 def is_delta(case):
@@ -55,22 +68,45 @@ def add_histogram(case, which, scope):
     values, bounds, unit = case.histograms()[which]
     name, unit_name = ABOUT[which]
     metric = scope.metrics.add(name=name, description=prometheus_text.ABOUT[which][1], unit=unit_name)
-    is_exponential = asked.get("histograms") == "exponential"
-    histogram = metric.exponential_histogram if is_exponential else metric.histogram
-    histogram.aggregation_temporality = temporality(case)
     for series, outcome, requests in by_outcome(case.series()):
-        measured = values(requests)
-        point = histogram.data_points.add(count=len(measured), sum=sum(measured) / unit)
-        if is_exponential:
-            add_exponential(point, which, measured, unit)
-        else:
-            point.bucket_counts.extend(buckets(measured, bounds))
-            point.explicit_bounds.extend(bound / unit for bound in bounds)
-        if asked.get("min_max") and not is_delta(case):
-            point.min, point.max = min(measured) / unit, max(measured) / unit
+        point = add_values(case, metric, values(requests), (bounds, unit, which))
         if asked.get("exemplars") and not is_delta(case) and which == "latency":
             add_exemplars(point, exemplars(requests, bounds))
         describe(point, series, outcome)
+
+
+def add_own(case, instrument, scope):
+    shown = case.news(instrument) if is_delta(case) else list(case.totals(instrument))
+    if not shown:
+        return
+    unit_name = {"ms": "ms", "bytes": "By", "": "1"}[instrument.suffix()]
+    metric = scope.metrics.add(name=f"loaddensity.{instrument.name}", description=instrument.description,
+                               unit=unit_name)
+    for series, values in shown:
+        if instrument.is_counter:
+            metric.sum.aggregation_temporality, metric.sum.is_monotonic = temporality(case), True
+            point = metric.sum.data_points.add(as_int=sum(values))
+        else:
+            point = add_values(case, metric, values, instrument.scale())
+        describe(point, series)
+
+
+def add_values(case, metric, measured, scale):
+    """A point of a histogram of the kind that is asked for."""
+    asked = case.format_options("otlp")
+    bounds, unit, which = scale
+    is_exponential = asked.get("histograms") == "exponential"
+    histogram = metric.exponential_histogram if is_exponential else metric.histogram
+    histogram.aggregation_temporality = temporality(case)
+    point = histogram.data_points.add(count=len(measured), sum=sum(measured) / unit)
+    if is_exponential:
+        add_exponential(point, which, measured, unit)
+    else:
+        point.bucket_counts.extend(buckets(measured, bounds))
+        point.explicit_bounds.extend(bound / unit for bound in bounds)
+    if asked.get("min_max") and not is_delta(case):
+        point.min, point.max = min(measured) / unit, max(measured) / unit
+    return point
 
 
 def add_exponential(point, which, measured, unit):
@@ -91,14 +127,15 @@ def add_exemplars(point, traced):
                             span_id=bytes.fromhex(request.get("span_id", "")))
 
 
-def describe(point, series, outcome):
+def describe(point, series, outcome=None):
     point.start_time_unix_nano, point.time_unix_nano = START, NOW
     if series.is_overflow:
         point.attributes.add(key="otel.metric.overflow").value.bool_value = True
     else:
         for key, value in series.labels:
             attribute(point.attributes, key, value)
-    attribute(point.attributes, "outcome", outcome)
+    if outcome:
+        attribute(point.attributes, "outcome", outcome)
 
 
 def attribute(attributes, key, value):

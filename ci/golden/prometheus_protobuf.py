@@ -58,7 +58,7 @@ CLASSES = classes()
 
 
 def body(case):
-    families = [counter(case), *(histogram(case, which) for which in ABOUT), *gauges(case)]
+    families = [counter(case), *(histogram(case, which) for which in ABOUT), *gauges(case), *own(case)]
     messages = [family.SerializeToString(deterministic=True) for family in families if family.metric]
     return b"".join(_VarintBytes(len(message)) + message for message in messages)
 
@@ -91,12 +91,33 @@ def histogram(case, which):
     histograms = family(name, text, HISTOGRAM, unit_name)
     for series in case.series():
         shown = labelled(histograms.metric.add(), case, series.labels).histogram
-        measured = values(series.requests)
-        shown.sample_count, shown.sample_sum = len(measured), sum(measured) / unit
-        classic(shown, measured, bounds, unit, exemplars(series.requests, bounds) if which == "latency" else {})
-        native(shown, which, measured, unit)
-        stamp(shown.created_timestamp, case.options.get("created"))
+        traced = exemplars(series.requests, bounds) if which == "latency" else {}
+        fill(shown, case, values(series.requests), (bounds, unit, which), traced)
     return histograms
+
+
+def own(case):
+    """The families of the engine's own instruments."""
+    for instrument in case.instruments.values():
+        kind, end = (COUNTER, "_total") if instrument.is_counter else (HISTOGRAM, "")
+        name = f"loaddensity_{instrument.named()}{end}"
+        shown = family(name, instrument.help, kind, instrument.suffix() or None)
+        for series, values in case.totals(instrument):
+            metric = labelled(shown.metric.add(), case, series.labels)
+            if instrument.is_counter:
+                metric.counter.value = sum(values)
+                stamp(metric.counter.created_timestamp, case.options.get("created"))
+            else:
+                fill(metric.histogram, case, values, instrument.scale(), {})
+        yield shown
+
+
+def fill(shown, case, measured, scale, traced):
+    bounds, unit, which = scale
+    shown.sample_count, shown.sample_sum = len(measured), sum(measured) / unit
+    classic(shown, measured, bounds, unit, traced)
+    native(shown, which, measured, unit)
+    stamp(shown.created_timestamp, case.options.get("created"))
 
 
 def classic(shown, measured, bounds, unit, traced):

@@ -33,6 +33,8 @@ class Collector:
             metric = Metric(f"loaddensity_{name}", GAUGE_HELP, "gauge")
             metric.add_sample(f"loaddensity_{name}", self.case.constant, value)
             yield metric
+        for instrument in self.case.instruments.values():
+            yield self.own(instrument)
 
     def counter(self):
         metric = Metric("loaddensity_requests", "Completed requests", "counter")
@@ -48,17 +50,35 @@ class Collector:
         name, text, suffix = ABOUT[which]
         metric = Metric(name, text, "histogram", suffix)
         for series in self.case.series():
-            up_to = 0
             traced = exemplars(series.requests, bounds) if which == "latency" else {}
-            for at, count in enumerate(buckets(values(series.requests), bounds)):
-                up_to += count
-                le = "+Inf" if at == len(bounds) else exposition.floatToGoString(bounds[at] / unit)
-                shown = exemplar(traced[at]) if at in traced else None
-                metric.add_sample(f"{name}_bucket", self.labels(series, le=le), up_to, exemplar=shown)
-            metric.add_sample(f"{name}_count", self.labels(series), up_to)
-            metric.add_sample(f"{name}_sum", self.labels(series), sum(values(series.requests)) / unit)
+            self.add_histogram(metric, series, values(series.requests), (bounds, unit), traced)
+        return metric
+
+    def own(self, instrument):
+        """The family of an instrument of the engine's own."""
+        name = f"loaddensity_{instrument.named()}"
+        bounds, unit, _ = instrument.scale()
+        kind = "counter" if instrument.is_counter else "histogram"
+        metric = Metric(name, instrument.help, kind, instrument.suffix())
+        for series, values in self.case.totals(instrument):
+            if not instrument.is_counter:
+                self.add_histogram(metric, series, values, (bounds, unit), {})
+                continue
+            metric.add_sample(f"{name}_total", self.labels(series), sum(values))
             self.add_created(metric, self.labels(series))
         return metric
+
+    def add_histogram(self, metric, series, measured, shape, traced):
+        bounds, unit = shape
+        up_to = 0
+        for at, count in enumerate(buckets(measured, bounds)):
+            up_to += count
+            le = "+Inf" if at == len(bounds) else exposition.floatToGoString(bounds[at] / unit)
+            shown = exemplar(traced[at]) if at in traced else None
+            metric.add_sample(f"{metric.name}_bucket", self.labels(series, le=le), up_to, exemplar=shown)
+        metric.add_sample(f"{metric.name}_count", self.labels(series), up_to)
+        metric.add_sample(f"{metric.name}_sum", self.labels(series), sum(measured) / unit)
+        self.add_created(metric, self.labels(series))
 
     def add_created(self, metric, labels):
         if self.created:

@@ -7,13 +7,18 @@
 mod common;
 
 use common::{body_of, pumped, whole};
-use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
-use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalPoint, LineEncoder};
-use loaddensity_metrics_core::otlp::{self, Export, Sources};
+use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder, RowMessages};
+use loaddensity_metrics_core::influxdb::{
+    BodyLimits, GaugeLineEncoder, InstrumentEncoder, InstrumentPlace, InstrumentRows, IntervalEncoder, IntervalPoint,
+    LineEncoder,
+};
+use loaddensity_metrics_core::otlp::{self, Export, OwnExport, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page, ScrapeOptions};
 use loaddensity_metrics_core::{
-    DropReason, Event, EventEncoder, Exporter, Registry, SampleRate, Sink, Storage, Timestamp,
+    DropReason, Event, EventEncoder, Exponential, Exporter, ObservedRows, Registry, SampleRate, Series, Sink, Storage,
+    Timestamp,
 };
+use loaddensity_metrics_vectors::dogstatsd::ParsedMessage;
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
 use loaddensity_metrics_vectors::influx::{ParsedPoint, ParsedValue};
 use loaddensity_metrics_vectors::{check, contract, otlp as strict};
@@ -23,6 +28,8 @@ const OTLP_START: Timestamp = Timestamp::from_unix_nanos(1_700_000_000_000_000_0
 const NOW: Timestamp = Timestamp::from_unix_nanos(1_700_000_060_000_000_000);
 
 type CaseStorage = Storage<CAPACITY, 1, 64>;
+/// For cases with instruments of the engine's own.
+type OwnCaseStorage = Storage<CAPACITY, 1, 64, Exponential, 3, 4>;
 
 #[test]
 fn prometheus_pages() {
@@ -70,12 +77,16 @@ fn influxdb_intervals() {
     each_recorded(|case, registry| {
         let mut ours = read::points(&intervals(registry, case));
         let mut expected = read::points(&case.expected("influxdb-intervals.lp"));
-        let ours_quantiles: Vec<_> = ours.iter_mut().map(take_quantiles).collect();
-        let exact: Vec<_> = expected.iter_mut().map(take_quantiles).collect();
-        assert_eq!(ours, expected, "{}", case.name);
-        for (ours, exact) in ours_quantiles.iter().zip(&exact).flat_map(|(ours, exact)| ours.iter().zip(exact)) {
-            assert!(is_near(*ours, *exact), "{}: {ours}, where {exact} is exact", case.name);
-        }
+        compare_intervals(case, &mut ours, &mut expected);
+    });
+}
+
+#[test]
+fn influxdb_instruments() {
+    each_observed(|case, registry, rows| {
+        let mut ours = read::points(&instrument_lines(registry, case, rows));
+        compare_intervals(case, &mut ours, &mut read::points(&case.expected("influxdb-instruments.lp")));
+        assert!(!ours.is_empty());
     });
 }
 
@@ -125,6 +136,55 @@ fn dogstatsd_messages() {
 }
 
 #[test]
+fn dogstatsd_instruments() {
+    each_observed(|case, registry, rows| {
+        let ours = instrument_messages(registry, case, rows);
+        let (mut seen, expected) = (read::messages(&ours), case.expected("dogstatsd-instruments.txt"));
+        let mut wanted = read::messages(&expected);
+        assert_eq!(seen.len(), wanted.len(), "{}", case.name);
+        for (ours, exact) in seen.iter_mut().zip(&mut wanted).filter(|(_, wanted)| is_quantile(wanted.name)) {
+            assert!(is_near(take_value(ours), take_value(exact)), "{}: {ours:?}, where {exact:?} is exact", case.name);
+        }
+        assert_eq!(seen, wanted, "{}", case.name);
+        let exact = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            let exact = text.lines().filter(|line| !is_quantile(line.split(':').next().unwrap_or_default()));
+            exact.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(exact(&ours), exact(&expected), "{}: other bytes for the same", case.name);
+    });
+}
+
+#[test]
+fn otlp_instruments() {
+    each_observed(|case, registry, rows| {
+        let options = case.options.otlp;
+        let memory = vec![0; otlp::DeltaInterval::<Vec<u64>>::words(registry, options)];
+        let (interval, _) =
+            otlp::DeltaInterval::new(registry, options, memory, OTLP_START).expect("as many words as it asks for");
+        let mut interval = interval.with_instruments(rows);
+        case.record(registry);
+        interval.end(registry, NOW);
+        let resource = case.options.resource("golden");
+        let (export, sources) = match case.options.is_delta {
+            true => (interval.own_export(registry), Sources::of_interval(registry, &resource, &interval)),
+            false => (
+                Some(OwnExport::new(registry, OTLP_START, NOW)),
+                Sources::new(registry, &resource).with_options(options),
+            ),
+        };
+        let mut buffer = vec![0; 256 << 10];
+        let part =
+            export.expect("rows").next_message(sources, &mut buffer).expect("it fits").expect("there are points");
+        let (ours, expected) = (part.of(&buffer), case.expected("otlp-instruments.bin"));
+        assert_eq!(read::export(ours), read::export(&expected), "{}", case.name);
+        assert!(ours == expected, "{}: other bytes for the same", case.name);
+        assert_eq!(part.next.next_message(sources, &mut buffer), Ok(None), "{}", case.name);
+        assert_eq!(part.observations, case.observations.len() as u64, "{}", case.name);
+    });
+}
+
+#[test]
 fn otlp_requests() {
     each_prepared(|case, registry| {
         let options = case.options.otlp;
@@ -163,10 +223,38 @@ fn every_case_is_a_good_fuzz_seed() {
 /// Each case with a registry on which its options are set.
 fn each_prepared(mut test: impl FnMut(&Case, Registry<'_>)) {
     for case in Case::all() {
-        let storage = Box::new(CaseStorage::new());
-        case.prepare(storage.registry());
-        test(&case, storage.registry());
+        let (plain, own);
+        let registry = if case.instruments.is_empty() {
+            plain = Box::new(CaseStorage::new());
+            plain.registry()
+        } else {
+            own = own_storage();
+            own.registry()
+        };
+        case.prepare(registry);
+        test(&case, registry);
     }
+}
+
+/// On a stack with room for it more than once: there a build without optimizations makes it.
+fn own_storage() -> Box<OwnCaseStorage> {
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(Box::default).expect("a thread");
+    thread.join().expect("a storage")
+}
+
+/// Each case with instruments of the engine's own, with rows for the interval in which all was recorded.
+fn each_observed(mut test: impl FnMut(&Case, Registry<'_>, ObservedRows<Vec<u64>>)) {
+    let mut cases = 0;
+    each_prepared(|case, registry| {
+        if !case.instruments.is_empty() {
+            let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+            let (rows, before) = ObservedRows::new(registry, memory).expect("as many words as it asks for");
+            assert_eq!(before, 0);
+            test(case, registry, rows);
+            cases += 1;
+        }
+    });
+    assert_ne!(cases, 0, "no case has instruments");
 }
 
 /// Each case with a registry on which its options are set and all its requests are recorded.
@@ -236,22 +324,81 @@ fn intervals(registry: Registry<'_>, case: &Case) -> Vec<u8> {
     lines.join(&b'\n')
 }
 
+/// One line for the run and one for each series.
+fn instrument_lines(registry: Registry<'_>, case: &Case, rows: ObservedRows<Vec<u64>>) -> Vec<u8> {
+    let memory = vec![0; InstrumentRows::<Vec<u64>>::words(registry)];
+    let mut rows = InstrumentRows::new(registry, rows, memory).expect("as many words as it asks for");
+    case.record(registry);
+    assert_eq!(rows.freeze(), case.observations.len() as u64, "{}", case.name);
+    let (constant, measurement) = (case.options.constant_labels(), format!("{MEASUREMENT}_instruments"));
+    let encoder = InstrumentEncoder::new(registry, &measurement, &constant, case.options.precision);
+    let (encoder, mut lines) = (encoder.expect("a plain measurement"), vec![0; 16 << 10]);
+    let body = rows.pack(&encoder, InstrumentPlace::FIRST, NOW, BodyLimits::NONE, &mut lines).expect("room for all");
+    assert_eq!(rows.waiting(), body.rows, "{}", case.name);
+    lines.truncate(body.bytes);
+    lines
+}
+
+/// The messages of each row, instrument by instrument.
+fn instrument_messages(registry: Registry<'_>, case: &Case, mut rows: ObservedRows<Vec<u64>>) -> Vec<u8> {
+    case.record(registry);
+    rows.freeze(registry);
+    let (encoder, mut messages) = (message_encoder(registry, case).instruments(), Vec::new());
+    for instrument in registry.instruments() {
+        for series in rows.series(&instrument, Series::OVERFLOW) {
+            let row = RowMessages::new(&rows, &instrument, series).expect("it has something");
+            let mut room = [0; 4_096];
+            let length = encoder.encode(&row, 0..row.messages(), &mut room).expect("it fits");
+            messages.extend_from_slice(&room[..length]);
+            messages.push(b'\n');
+        }
+    }
+    messages
+}
+
+/// Points of an interval are equal but for their quantiles, which are near.
+fn compare_intervals(case: &Case, ours: &mut [ParsedPoint], expected: &mut [ParsedPoint]) {
+    let near: Vec<_> = ours.iter_mut().flat_map(take_quantiles).collect();
+    let exact: Vec<_> = expected.iter_mut().flat_map(take_quantiles).collect();
+    assert_eq!(ours, expected, "{}", case.name);
+    assert_eq!(near.len(), exact.len(), "{}", case.name);
+    for ((name, near), (exact_name, exact)) in near.iter().zip(&exact) {
+        let is_same_type = matches!(near, ParsedValue::Float(_)) == matches!(exact, ParsedValue::Float(_));
+        assert!(name == exact_name && is_same_type, "{}: {name} {near:?}, not {exact_name} {exact:?}", case.name);
+        assert!(is_near(number(near), number(exact)), "{}: {name} {near:?}, where {exact:?} is exact", case.name);
+    }
+}
+
 /// Removes the quantiles from the fields of an interval: they are exact only to 4.4 %.
-fn take_quantiles(point: &mut ParsedPoint) -> [f64; 3] {
-    let quantile = |name: &str| match point.field(name) {
-        Some(ParsedValue::Float(millis)) => *millis,
-        other => panic!("{name} is {other:?}"),
-    };
-    let names = ["response_time_ms_p50", "response_time_ms_p95", "response_time_ms_p99"];
-    let quantiles = names.map(quantile);
-    point.fields.retain(|(name, _)| !names.contains(&name.as_str()));
+fn take_quantiles(point: &mut ParsedPoint) -> Vec<(String, ParsedValue)> {
+    let (quantiles, others) = point.fields.drain(..).partition(|(name, _)| is_quantile(name));
+    point.fields = others;
     quantiles
 }
 
-fn is_near(millis: f64, exact: f64) -> bool {
-    // All values below the scale are in one bucket, and all values above it in another.
+fn is_quantile(name: &str) -> bool {
+    ["p50", "p95", "p99"].iter().any(|end| name.ends_with(end))
+}
+
+fn number(value: &ParsedValue) -> f64 {
+    match value {
+        ParsedValue::Float(number) => *number,
+        ParsedValue::Integer(number) => *number as f64,
+        other => panic!("{other:?} is no number"),
+    }
+}
+
+/// The value of a message, of which it is then without.
+fn take_value(message: &mut ParsedMessage<'_>) -> f64 {
+    let values = std::mem::take(&mut message.values);
+    let [value] = values[..] else { panic!("one value: {message:?}") };
+    value.parse().expect("a number")
+}
+
+fn is_near(ours: f64, exact: f64) -> bool {
+    // All values below the scale are in one bucket, and all values above it in another. That of numbers reaches further.
     let is_off_scale = exact <= 1.0 / 1_024.0 || exact > f64::from(1 << 20);
-    is_off_scale || (millis - exact).abs() <= exact * 0.0445 + 2e-6
+    is_off_scale || (ours - exact).abs() <= exact * 0.0445 + 2e-6
 }
 
 fn message_encoder<'r>(registry: Registry<'r>, case: &Case) -> MessageEncoder<'r> {

@@ -8,7 +8,9 @@ use loaddensity_metrics_core::{
     Classic, ConstantLabels, Counter, DropReason, Exponential, Exporter, Histogram, Histograms, LABEL_BYTES, LABELS,
     PageTotals, Registry, Sample, Series, Storage, Timestamp, Unit,
 };
-use loaddensity_metrics_vectors::contract::{Format, LATENCY_LE, SIZE_LE, ShownLabels, Spelling, millis, observed};
+use loaddensity_metrics_vectors::contract::{
+    Format, LATENCY_LE, OWN_NUMBER_LE, OWN_TIME_LE, SIZE_LE, ShownLabels, Spelling, millis, observed,
+};
 use loaddensity_metrics_vectors::judge::pages::native_bucket;
 use loaddensity_metrics_vectors::{families, openmetrics, prometheus, samples};
 use std::collections::BTreeMap;
@@ -17,49 +19,6 @@ use std::thread;
 use std::time::Duration;
 
 type Engine<H = Exponential> = Storage<8, 2, 2, H, 3, 4>;
-
-/// Every second power of two of the scale, in milliseconds and as a number, as `le` has it.
-const COARSE_MS: [&str; 17] = [
-    "0.000976",
-    "0.003906",
-    "0.015625",
-    "0.0625",
-    "0.25",
-    "1.0",
-    "4.0",
-    "16.0",
-    "64.0",
-    "256.0",
-    "1024.0",
-    "4096.0",
-    "16384.0",
-    "65536.0",
-    "262144.0",
-    "1.048576e+06",
-    "+Inf",
-];
-const COARSE_NUMBERS: [&str; 20] = [
-    "0.0",
-    "1.0",
-    "4.0",
-    "16.0",
-    "64.0",
-    "256.0",
-    "1024.0",
-    "4096.0",
-    "16384.0",
-    "65536.0",
-    "262144.0",
-    "1.048576e+06",
-    "4.194304e+06",
-    "1.6777216e+07",
-    "6.7108864e+07",
-    "2.68435456e+08",
-    "1.073741824e+09",
-    "4.294967296e+09",
-    "1.7179869184e+10",
-    "+Inf",
-];
 
 /// What a page must show of one instrument.
 struct OwnModel {
@@ -90,9 +49,9 @@ impl OwnModel {
     fn bounds(&self, has_exponentials: bool) -> &'static [&'static str] {
         match (self.shape, has_exponentials) {
             (OwnShape::Counter, _) => &[],
-            (OwnShape::Times, true) => &COARSE_MS,
+            (OwnShape::Times, true) => &OWN_TIME_LE,
             (OwnShape::Times, false) => &LATENCY_LE,
-            (OwnShape::Numbers, true) => &COARSE_NUMBERS,
+            (OwnShape::Numbers, true) => &OWN_NUMBER_LE,
             (OwnShape::Numbers, false) => &SIZE_LE,
         }
     }
@@ -340,8 +299,8 @@ fn both_text_formats_have_the_lines_that_the_document_promises() {
         let (labels, run_labels) = (format!("method=\"GET\",name=\"/x\"{comma}{run}"), format!("{run}{comma}"));
         let of_run = if run.is_empty() { String::new() } else { format!("{{{run}}}") };
         let times = |bound: f64| if bound >= 4.0 { 2 } else { u64::from(bound >= 1.0) };
-        let first_byte = buckets("loaddensity_first_byte_ms", &format!("{labels},"), &COARSE_MS, times);
-        let depth = buckets("loaddensity_depth", &run_labels, &COARSE_NUMBERS, |_| 1);
+        let first_byte = buckets("loaddensity_first_byte_ms", &format!("{labels},"), &OWN_TIME_LE, times);
+        let depth = buckets("loaddensity_depth", &run_labels, &OWN_NUMBER_LE, |_| 1);
         let expected = format!(
             "# HELP loaddensity_checks_failed_total Not \"ok\" \\\\ at all\n\
              # TYPE loaddensity_checks_failed_total counter\n\

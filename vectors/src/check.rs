@@ -6,7 +6,8 @@
 use crate::judge::{self, influxdb::LineDialect, pages::PageExtras};
 use crate::model::Model;
 use loaddensity_metrics_core::influxdb::{
-    BodyLimits, GaugeLineEncoder, IntervalEncoder, IntervalPoint, IntervalRows, LineEncoder, RowPlace,
+    BodyLimits, GaugeLineEncoder, InstrumentEncoder, IntervalEncoder, IntervalPoint, IntervalRows, LineEncoder,
+    RowPlace,
 };
 use loaddensity_metrics_core::{
     Classic, Event, EventEncoder, Exponential, Exporter, Histograms, Packer, Registry, Sink, Storage, Timestamp,
@@ -16,6 +17,7 @@ use loaddensity_metrics_core::{
 pub mod answers;
 pub mod choice;
 mod dogstatsd;
+mod own;
 pub mod program;
 mod registry;
 pub mod seed;
@@ -66,13 +68,16 @@ fn sum(data: &[u8]) -> usize {
 /// Pages of a program: three formats, with times of creation and without.
 const PAGES: usize = 6;
 
-fn pages<H: Histograms>((program, lengths): (Program<'_>, Lengths), is_wanted: impl Fn(usize) -> bool) {
-    let storage = Box::new(SmallStorage::<H>::new());
-    let registry = storage.registry();
+fn pages<H: Histograms>(program: (Program<'_>, Lengths), is_wanted: impl Fn(usize) -> bool) {
+    own::with_registry::<H>(program.0.choice().has_instruments(), |registry| pages_of(registry, program, is_wanted));
+}
+
+fn pages_of(registry: Registry<'_>, (program, lengths): (Program<'_>, Lengths), is_wanted: impl Fn(usize) -> bool) {
     let (constant, labels) = (program.choice().constant(), program.choice().constant_labels());
     let model = program.run(registry, || {});
     for (first, created) in [(0, None), (PAGES / 2, Some(1_700_000_000_012_345_678))] {
-        let besides = PageExtras { exporters: &[], constant: &constant, created };
+        let is_classic = !registry.has_exponentials();
+        let besides = PageExtras { exporters: &[], constant: &constant, created, is_classic };
         let options = exposition::ScrapeOptions::default();
         let options = options.constant_labels(&labels).created(created.map(Timestamp::from_unix_nanos));
         if is_wanted(first) {
@@ -106,6 +111,7 @@ fn joined(mut families: exposition::Families<'_>, model: &Model, mut lengths: Le
         }
     }
     assert_eq!(families.totals().requests, model.requests());
+    assert_eq!(families.totals().observations, model.observations());
     body
 }
 
@@ -120,6 +126,7 @@ fn filled(mut page: exposition::Page<'_>, model: &Model, mut lengths: Lengths) -
         }
     }
     assert_eq!(page.totals().requests, model.requests());
+    assert_eq!(page.totals().observations, model.observations());
     bytes
 }
 
@@ -149,16 +156,23 @@ fn cycle(program: (Program<'_>, Lengths)) {
     }
 }
 
-fn cycle_in<H: Histograms>((program, mut lengths): (Program<'_>, Lengths)) {
-    let storage = Box::new(SmallStorage::<H>::new());
-    let registry = storage.registry();
-    let dialect = judge::ExportDialect { options: program.choice().otlp(), is_delta: program.choice().is_delta() };
+fn cycle_in<H: Histograms>(program: (Program<'_>, Lengths)) {
+    own::with_registry::<H>(program.0.choice().has_instruments(), |registry| cycle_of(registry, program));
+}
+
+fn cycle_of(registry: Registry<'_>, (program, mut lengths): (Program<'_>, Lengths)) {
+    let dialect = judge::ExportDialect {
+        options: program.choice().otlp(),
+        is_delta: program.choice().is_delta(),
+        is_classic: !registry.has_exponentials(),
+    };
     program.choice().set_error_label(registry);
     let (service, times) = ("check", (1, 1_700_000_000_000_000_000));
     let (start, now) = (Timestamp::from_unix_nanos(times.0), Timestamp::from_unix_nanos(times.1));
     let memory = vec![0; encoder::DeltaInterval::<Vec<u64>>::words(registry, dialect.options)];
-    let (mut interval, _) =
+    let (interval, _) =
         encoder::DeltaInterval::new(registry, dialect.options, memory, start).expect("as many words as it asks for");
+    let mut interval = interval.with_instruments(own::rows(registry));
     let model = program.run(registry, || {});
     interval.end(registry, now);
     let resource = encoder::Resource::new(service);
@@ -183,6 +197,12 @@ fn cycle_in<H: Histograms>((program, mut lengths): (Program<'_>, Lengths)) {
     }
     assert_eq!(export.requests(), model.requests());
     judge::exports_as(dialect, &model, service, times, requests.iter().map(Vec::as_slice));
+    let export = match dialect.is_delta {
+        true => interval.own_export(registry).expect("the interval has rows"),
+        false => encoder::OwnExport::new(registry, start, now),
+    };
+    let requests = own::requests(export, sources, model.observations(), lengths);
+    judge::instrument_exports(dialect, &model, service, times, requests.iter().map(Vec::as_slice));
 }
 
 /// Lines of InfluxDB, packed into bodies of the program's lengths: as the contract has them, and with what the program
@@ -203,9 +223,11 @@ pub fn influxdb_way(data: &[u8]) {
     lines(either(data, sum(data)));
 }
 
-fn lines((program, lengths): (Program<'_>, Lengths)) {
-    let storage = Box::new(SmallStorage::<Exponential>::new());
-    let registry = storage.registry();
+fn lines(program: (Program<'_>, Lengths)) {
+    own::with_registry::<Exponential>(program.0.choice().has_instruments(), |registry| lines_of(registry, program));
+}
+
+fn lines_of(registry: Registry<'_>, (program, lengths): (Program<'_>, Lengths)) {
     let (measurement, choice) = ("my load", program.choice());
     let (labels, precision) = (choice.constant_labels(), choice.precision());
     choice.set_error_label(registry);
@@ -214,6 +236,7 @@ fn lines((program, lengths): (Program<'_>, Lengths)) {
     let (mut rows, _) = IntervalRows::new(registry, memory).expect("as many words as it asks for");
     let encoder = LineEncoder::new(registry, measurement).expect("a plain measurement");
     let encoder = if choice.is_contract() { encoder } else { encoder.with_tags(&labels, dialect.status) };
+    let observed = own::rows(registry);
     let (model, bodies) = events((program, lengths), registry, Exporter::Influxdb, &encoder);
     judge::influxdb::lines(&model, measurement, &dialect, bodies.iter().map(Vec::as_slice));
     let encoder = IntervalEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
@@ -228,6 +251,8 @@ fn lines((program, lengths): (Program<'_>, Lengths)) {
     let time = format!(" {}", AT.as_unix_nanos() / precision.nanos());
     let is_at = |line: &[u8]| line.is_empty() || line.ends_with(time.as_bytes());
     assert!(is_at(&line[..written.bytes]) && intervals.iter().all(|line| is_at(line)), "not at{time}");
+    let encoder = InstrumentEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
+    own::lines(&model, observed, (&encoder, measurement, &dialect), registry, lengths);
 }
 
 /// When intervals end.

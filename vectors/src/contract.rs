@@ -48,6 +48,50 @@ pub const SIZE_LE: [&str; 9] =
     ["64.0", "256.0", "1024.0", "4096.0", "16384.0", "65536.0", "262144.0", "1.048576e+06", "+Inf"];
 /// Upper bounds of the size buckets, in bytes.
 pub const SIZE_BOUNDS: [u64; 8] = [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576];
+/// `le` of the classic buckets of times of the engine's own: every second power of two of milliseconds, rounded down to whole
+/// nanoseconds.
+pub const OWN_TIME_LE: [&str; 17] = [
+    "0.000976",
+    "0.003906",
+    "0.015625",
+    "0.0625",
+    "0.25",
+    "1.0",
+    "4.0",
+    "16.0",
+    "64.0",
+    "256.0",
+    "1024.0",
+    "4096.0",
+    "16384.0",
+    "65536.0",
+    "262144.0",
+    "1.048576e+06",
+    "+Inf",
+];
+/// `le` of the classic buckets of numbers of the engine's own.
+pub const OWN_NUMBER_LE: [&str; 20] = [
+    "0.0",
+    "1.0",
+    "4.0",
+    "16.0",
+    "64.0",
+    "256.0",
+    "1024.0",
+    "4096.0",
+    "16384.0",
+    "65536.0",
+    "262144.0",
+    "1.048576e+06",
+    "4.194304e+06",
+    "1.6777216e+07",
+    "6.7108864e+07",
+    "2.68435456e+08",
+    "1.073741824e+09",
+    "4.294967296e+09",
+    "1.7179869184e+10",
+    "+Inf",
+];
 
 impl Spelling {
     /// A series without further labels.

@@ -12,11 +12,14 @@ use loaddensity_metrics_core::{ErrorKind, Outcome, Registry, Sample, Timestamp, 
 use serde_json::Value;
 
 use crate::contract::Spelling;
+use crate::model::own::OwnDeclared;
 
 mod options;
+mod own;
 pub mod read;
 
 pub use options::{CaseOptions, Dogstatsd};
+pub use own::CaseObservation;
 
 /// Series of the storage in which a case is replayed, that of the overflow among them: what the reference encoders count
 /// with.
@@ -31,6 +34,10 @@ pub struct Case {
     pub requests: Vec<(Spelling, Sample)>,
     /// The trace of each request; all zero where it has none.
     pub traces: Vec<TraceContext>,
+    /// Instruments of the engine's own, in the order in which they are declared.
+    pub instruments: Vec<OwnDeclared>,
+    /// What is observed with them, after the requests.
+    pub observations: Vec<CaseObservation>,
     /// What is not as the contract has it.
     pub options: CaseOptions,
     folder: PathBuf,
@@ -61,7 +68,8 @@ impl Case {
         fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; ci/golden.sh makes it", path.display()))
     }
 
-    /// Sets on a new registry what the options ask for: bounds, labels `status` and `error_type`, gauges.
+    /// Sets on a new registry what the options ask for, and declares the instruments: bounds, labels `status` and `error_type`,
+    /// gauges.
     ///
     /// # Panics
     /// If the registry is in use, or refuses something.
@@ -78,9 +86,10 @@ impl Case {
         for (name, value) in &self.options.gauges {
             registry.gauge(name).expect("a good name").set(*value);
         }
+        self.instruments.iter().for_each(|instrument| instrument.declare(registry));
     }
 
-    /// Records the requests, with their traces.
+    /// Records the requests, with their traces, and the observations.
     ///
     /// # Panics
     /// If the registry refuses a label.
@@ -90,13 +99,21 @@ impl Case {
             let series = recorder.series_with_labels(&spelling.method, &spelling.name, spelling.as_labels());
             recorder.record_traced(series.expect("good labels"), *sample, *trace);
         }
+        for CaseObservation { instrument, spelling, value } in &self.observations {
+            let series = spelling.as_ref().map(|spelling| {
+                let labels = spelling.as_labels();
+                registry.series_with_labels(&spelling.method, &spelling.name, labels).expect("good labels")
+            });
+            self.instruments[*instrument].record(&mut recorder, series, *value);
+        }
     }
 
     /// The series in the order in which they first appear.
     #[must_use]
     pub fn series(&self) -> Vec<&Spelling> {
         let mut series: Vec<&Spelling> = Vec::new();
-        for (spelling, _) in &self.requests {
+        let observed = self.observations.iter().filter_map(|observation| observation.spelling.as_ref());
+        for spelling in self.requests.iter().map(|(spelling, _)| spelling).chain(observed) {
             if !series.iter().any(|known| known.is_same(spelling)) {
                 series.push(spelling);
             }
@@ -110,25 +127,32 @@ impl Case {
         let case: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let list = case["requests"].as_array().expect("a list of requests");
         let (requests, traces) = list.iter().map(|value| (request(value), trace(value))).unzip();
-        let options = CaseOptions::read(case.get("options").cloned());
+        let instruments = own::instruments(&case);
+        let observations = own::observations(&case, &instruments);
+        let mut options = CaseOptions::read(case.get("options").cloned());
+        options.is_contract &= instruments.is_empty();
         let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
-        Self { name, requests, traces, options, folder }
+        Self { name, requests, traces, instruments, observations, options, folder }
     }
 }
 
 fn request(value: &Value) -> (Spelling, Sample) {
     let text = |key: &str| value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}")).to_owned();
     let number = |key: &str| value[key].as_u64().unwrap_or_else(|| panic!("{key} in {value}"));
-    let labels: BTreeMap<String, String> =
-        serde_json::from_value(value.get("labels").cloned().unwrap_or_else(|| Value::Object(Default::default())))
-            .expect("labels are texts");
-    let spelling = Spelling { labels: labels.into_iter().collect(), ..Spelling::new(&text("method"), &text("name")) };
     let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text("outcome"));
     let sample = Sample::new(outcome.expect("success or failure"), Duration::from_nanos(number("latency_ns")))
         .status(u16::try_from(number("status")).expect("a status"))
         .response_bytes(number("response_bytes"))
         .completed_at(Timestamp::from_unix_nanos(number("completed_at")));
-    (spelling, with_error(sample, value))
+    (spelling(value), with_error(sample, value))
+}
+
+fn spelling(value: &Value) -> Spelling {
+    let text = |key: &str| value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}"));
+    let labels: BTreeMap<String, String> =
+        serde_json::from_value(value.get("labels").cloned().unwrap_or_else(|| Value::Object(Default::default())))
+            .expect("labels are texts");
+    Spelling { labels: labels.into_iter().collect(), ..Spelling::new(text("method"), text("name")) }
 }
 
 fn with_error(sample: Sample, value: &Value) -> Sample {

@@ -10,9 +10,10 @@ use std::fmt::Debug;
 pub mod dogstatsd;
 mod exports;
 pub mod influxdb;
+mod own;
 pub mod pages;
 
-pub use exports::{ExportDialect, exponential, exports, exports_as};
+pub use exports::{ExportDialect, exponential, exports, exports_as, instrument_exports};
 pub use pages::{PAGE_LINES_PER_EXPORTER, PAGE_LINES_PER_SERIES};
 
 /// Judges a whole page of Prometheus' text format; `exporters` are those that were ever started on the registry.

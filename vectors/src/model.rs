@@ -7,12 +7,17 @@ use loaddensity_metrics_core::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub mod own;
+
+use own::OwnValues;
+
 /// What was recorded, by series.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     series: BTreeMap<Series, ModelSeries>,
     handles: BTreeMap<SeriesKey, Series>,
     gauges: BTreeMap<String, f64>,
+    own: Vec<OwnValues>,
     /// Whether the label `error_type` is on.
     tells_kinds: bool,
 }
@@ -116,10 +121,12 @@ impl Model {
         self.tells_kinds
     }
 
-    /// Every series that was interned, and the overflow series if something was recorded for it.
+    /// Every series that was interned, and the overflow series if something was recorded for it: not those that have
+    /// observations alone, of which nothing of requests is shown.
     pub fn shown(&self) -> impl Iterator<Item = &ModelSeries> {
-        let is_shown =
-            |(series, known): &(&Series, &ModelSeries)| **series != Series::OVERFLOW || !known.samples.is_empty();
+        let is_shown = |(series, known): &(&Series, &ModelSeries)| {
+            !known.samples.is_empty() || **series != Series::OVERFLOW && !self.has_observations(**series)
+        };
         self.series.iter().filter(is_shown).map(|(_, known)| known)
     }
 
@@ -135,6 +142,7 @@ impl Model {
             mine.traced.extend(known.traced);
         }
         self.gauges.extend(other.gauges);
+        self.take_in_own(other.own);
         self.tells_kinds |= other.tells_kinds;
     }
 

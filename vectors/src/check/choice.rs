@@ -29,6 +29,8 @@ mod place {
     pub(super) const PRECISION: u32 = 10;
     pub(super) const HTTP_CLIENT_DURATION: u32 = 12;
     pub(super) const ERROR_LABEL: u32 = 13;
+    /// Two bits, of which the upper one alone stands for instruments.
+    pub(super) const INSTRUMENTS: u32 = 14;
 }
 
 impl Choice {
@@ -44,7 +46,7 @@ impl Choice {
 
     /// The lengths with these options in their highest bits.
     #[must_use]
-    pub fn write(mut lengths: [u16; 4], options: &crate::golden::CaseOptions) -> [u16; 4] {
+    pub fn write(mut lengths: [u16; 4], options: &crate::golden::CaseOptions, has_instruments: bool) -> [u16; 4] {
         let flag = |is_on: bool, at: u32| u16::from(is_on) << at;
         let status_label = match options.status_label {
             None => 0,
@@ -62,6 +64,7 @@ impl Choice {
             | flag(options.otlp.http_client_duration, place::HTTP_CLIENT_DURATION)
             | flag(options.is_delta, place::DELTA)
             | flag(options.error_label, place::ERROR_LABEL)
+            | flag(has_instruments, place::INSTRUMENTS + 1)
             | position(STATUS_CODES.iter().position(|code| *code == options.status_code)) << place::STATUS_CODE
             | position(Precision::ALL.iter().position(|one| *one == options.precision)) << place::PRECISION;
         for (at, length) in (0..).step_by(4).zip(&mut lengths) {
@@ -101,6 +104,18 @@ impl Choice {
                 model.set_gauge(registry, name, value);
             }
         }
+    }
+
+    /// Whether the program may declare instruments of the engine's own.
+    #[must_use]
+    pub fn has_instruments(&self) -> bool {
+        self.bits_at(place::INSTRUMENTS, 2) == 2
+    }
+
+    /// What instruments say of themselves: any text that they may, which is short enough even where each byte was replaced.
+    #[must_use]
+    pub fn description(&self) -> String {
+        self.text.chars().filter(|c| !c.is_control()).collect()
     }
 
     /// Constant labels, as they are given; none where none are chosen.

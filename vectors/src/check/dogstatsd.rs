@@ -1,12 +1,14 @@
 //! DogStatsD: the contract's messages, messages in a dialect, and messages per interval.
 
 use super::program::{Lengths, Program};
-use super::{SmallStorage, events, sum};
+use super::{events, own, sum};
 use crate::judge::{self, dogstatsd::MessageDialect};
 use loaddensity_metrics_core::dogstatsd::{
     AggregatedRequest, Aggregator, Cardinality, ConstantTags, ContextCount, MessageEncoder, Origin,
 };
-use loaddensity_metrics_core::{Classic, DropReason, Event, Exporter, Registry, SampleRate, Sink, Timestamp};
+use loaddensity_metrics_core::{
+    Classic, DropReason, Event, Exponential, Exporter, Registry, SampleRate, Sink, Timestamp,
+};
 
 /// DogStatsD messages, packed into datagrams of the program's lengths: as the contract has them, in a dialect that is
 /// made of the program's bytes too, and per interval in the same dialect, with and without seconds and newlines, of which
@@ -54,23 +56,48 @@ fn per_request(
     dialect: &MessageDialect,
     dress: impl for<'a> Fn(MessageEncoder<'a>) -> MessageEncoder<'a>,
 ) {
-    let storage = Box::new(SmallStorage::<Classic>::new());
-    program.0.choice().set_error_label(storage.registry());
-    let encoder = dress(plain(storage.registry()));
-    let (model, datagrams) = events(program, storage.registry(), Exporter::Statsd, &encoder);
+    let has_instruments = program.0.choice().has_instruments();
+    let check = |registry: Registry<'_>| per_request_of(registry, program, dialect, dress);
+    match has_instruments {
+        // What is known of their values besides their sums comes from exponential histograms.
+        true => own::with_registry::<Exponential>(true, check),
+        false => own::with_registry::<Classic>(false, check),
+    }
+}
+
+fn per_request_of(
+    registry: Registry<'_>,
+    (program, lengths): (Program<'_>, Lengths),
+    dialect: &MessageDialect,
+    dress: impl for<'a> Fn(MessageEncoder<'a>) -> MessageEncoder<'a>,
+) {
+    program.choice().set_error_label(registry);
+    let (encoder, observed) = (dress(plain(registry)), own::rows(registry));
+    let (model, datagrams) = events((program, lengths), registry, Exporter::Statsd, &encoder);
     judge::dogstatsd::messages(&model, dialect, datagrams.iter().map(Vec::as_slice));
+    let pump = registry.pump().expect("it was given back");
+    own::messages(&model, pump.accounts(), observed, (&encoder, dialect), lengths);
 }
 
 /// Records with the exporter on, and sends what waits now and then, in intervals of a few requests. `is_lost` says of each
 /// packet by its number whether it is; where one was, only the account is judged.
 fn per_interval(
-    (program, mut lengths): (Program<'_>, Lengths),
+    program: (Program<'_>, Lengths),
     dialect: &MessageDialect,
     value: &str,
+    is_lost: impl FnMut(usize) -> bool,
+) {
+    own::with_registry::<Classic>(program.0.choice().has_instruments(), |registry| {
+        per_interval_of(registry, program, (dialect, value), is_lost);
+    });
+}
+
+fn per_interval_of(
+    registry: Registry<'_>,
+    (program, mut lengths): (Program<'_>, Lengths),
+    (dialect, value): (&MessageDialect, &str),
     mut is_lost: impl FnMut(usize) -> bool,
 ) {
-    let storage = Box::new(SmallStorage::<Classic>::new());
-    let registry = storage.registry();
     program.choice().set_error_label(registry);
     let encoder = dressed(plain(registry), dialect, value).with_newlines();
     let mut pump = registry.pump().expect("the pump of a new registry is free");
@@ -159,7 +186,7 @@ fn counters(
 }
 
 /// Longest message of one value: 404 bytes of a series' tags, 150 of a constant one, 150 of external data, and the rest.
-const LONGEST: usize = 900;
+pub(super) const LONGEST: usize = 900;
 
 /// The dialect of a program, with the text in its constant tag and in its external data before either is made safe.
 fn dialect(data: &[u8]) -> (MessageDialect, String) {

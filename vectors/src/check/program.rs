@@ -12,10 +12,16 @@
 //!
 //! A text is its length in two bytes (modulo a limit) and its bytes. A number is a byte, which picks one of the values at bounds, or
 //! 255 and eight bytes.
+//!
+//! Where instruments of the engine's own are chosen, a byte with its highest bit set is an instruction of them: its four lowest
+//! bits are the instrument (modulo 10), which is declared if it is new. With [`DECLARE`] that is all. Else a series and a
+//! value follow, to be recorded on the other recorder with [`OTHER_RECORDER`], and for no series with [`OF_RUN`].
 
 use super::choice::Choice;
+use super::own;
 use crate::contract::Spelling;
 use crate::model::Model;
+use crate::model::own::Measured;
 use crate::names::{self, NastyName};
 use crate::samples;
 use loaddensity_metrics_core::{Outcome, Recorder, Registry, Sample, Series, Timestamp, TraceContext};
@@ -25,11 +31,19 @@ use std::time::Duration;
 /// Instructions after which a program ends, so that a long input does not make a slow check.
 const MOST_INSTRUCTIONS: usize = 400;
 
+/// Bits of an instruction about instruments of the engine's own.
+pub(super) const OWN: u8 = 0x80;
+pub(super) const DECLARE: u8 = 0x40;
+pub(super) const OF_RUN: u8 = 0x20;
+const OTHER_RECORDER: u8 = 0x10;
+
 /// A program to be run once.
 pub struct Program<'d> {
     input: ProgramBytes<'d>,
     clock: u64,
     choice: Choice,
+    /// Whether it has instructions about instruments of the engine's own. As the contract has it, they are passed over.
+    has_instruments: bool,
 }
 
 /// The buffer lengths that a program asks for, in turn and without end.
@@ -77,8 +91,9 @@ impl<'d> Program<'d> {
         let mut input = ProgramBytes(data);
         let lengths = [(); 4].map(|()| input.short());
         let choice = Choice::read(lengths, input.0);
-        let lengths = lengths.map(|length| usize::from(length) % 4_096);
-        (Self { input, clock: 1_700_000_000_000_000_000, choice }, Lengths { lengths, turn: 0, least: 0 })
+        let (lengths, has_instruments) = (lengths.map(|length| usize::from(length) % 4_096), choice.has_instruments());
+        let program = Self { input, clock: 1_700_000_000_000_000_000, choice, has_instruments };
+        (program, Lengths { lengths, turn: 0, least: 0 })
     }
 
     /// Runs it on a new registry with one shard, calling `after` after every instruction; returns what was recorded.
@@ -90,7 +105,13 @@ impl<'d> Program<'d> {
             if self.input.0.is_empty() {
                 break;
             }
-            match self.input.byte() % 8 {
+            let instruction = self.input.byte();
+            if self.has_instruments && instruction & OWN != 0 {
+                self.observe(&mut model, &mut recorders, instruction);
+                after();
+                continue;
+            }
+            match instruction % 8 {
                 0..=2 => self.intern(&mut model, &mut recorders),
                 3 => {
                     drop(recorders);
@@ -134,6 +155,28 @@ impl<'d> Program<'d> {
             model.record_traced(recorder, series, sample, trace(model.requests()));
         } else {
             model.record(recorder, series, sample);
+        }
+    }
+
+    fn observe(&mut self, model: &mut Model, recorders: &mut [Recorder<'_>; 2], instruction: u8) {
+        let place = usize::from(instruction % 16) % own::INSTRUMENTS;
+        let declared = own::declared(place, &self.choice.description());
+        let recorder = &mut recorders[usize::from(instruction & OTHER_RECORDER != 0)];
+        let is_chosen = self.choice.has_instruments();
+        if is_chosen {
+            model.declare(recorder.registry(), &declared);
+        }
+        if instruction & DECLARE != 0 {
+            return;
+        }
+        let (handles, series) = (model.handles(), usize::from(self.input.byte()));
+        let series = handles.get(series % handles.len().max(1)).copied().unwrap_or(Series::OVERFLOW);
+        let value = match declared.measured {
+            Measured::Times => self.input.number(&samples::latencies()),
+            Measured::Counts | Measured::Numbers => self.input.number(&samples::sizes()),
+        };
+        if is_chosen {
+            model.observe(recorder, &declared, (instruction & OF_RUN == 0).then_some(series), value);
         }
     }
 

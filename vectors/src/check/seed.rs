@@ -6,6 +6,8 @@ use std::path::Path;
 use loaddensity_metrics_core::{ErrorKind, Sample};
 
 use super::choice::Choice;
+use super::own::place_of;
+use super::program::{DECLARE, OF_RUN, OWN};
 use crate::contract::Spelling;
 use crate::golden::Case;
 
@@ -29,11 +31,12 @@ pub fn replay(target: &str, check: fn(&[u8])) {
     }
 }
 
-/// The program of a case: the same requests, but for their times.
+/// The program of a case: the same requests, but for their times, and the same observations, but for the names of their
+/// instruments.
 #[must_use]
 pub fn of_case(case: &Case) -> Vec<u8> {
     let series = case.series();
-    let lengths = Choice::write([4_095, 300, 100, 2_000], &case.options);
+    let lengths = Choice::write([4_095, 300, 100, 2_000], &case.options, !case.instruments.is_empty());
     let mut program: Vec<u8> = lengths.into_iter().flat_map(u16::to_le_bytes).collect();
     for spelling in &series {
         program.extend(intern(spelling));
@@ -41,6 +44,16 @@ pub fn of_case(case: &Case) -> Vec<u8> {
     for ((spelling, sample), trace) in case.requests.iter().zip(&case.traces) {
         let at = series.iter().position(|known| known.is_same(spelling));
         program.extend(record(at.unwrap_or_default(), sample, trace.is_some()));
+    }
+    for instrument in &case.instruments {
+        program.push(OWN | DECLARE | place_of(instrument) as u8);
+    }
+    for observation in &case.observations {
+        let known = |spelling: &Spelling| series.iter().position(|known| known.is_same(spelling));
+        let at = observation.spelling.as_ref().and_then(known);
+        let instruction = OWN | place_of(&case.instruments[observation.instrument]) as u8;
+        program.extend([if at.is_none() { instruction | OF_RUN } else { instruction }, at.unwrap_or_default() as u8]);
+        program.extend(number(observation.value));
     }
     program
 }
@@ -59,9 +72,13 @@ fn intern(spelling: &Spelling) -> Vec<u8> {
     bytes
 }
 
+/// A number that stands in no table.
+fn number(number: u64) -> Vec<u8> {
+    [&[255][..], &number.to_le_bytes()].concat()
+}
+
 /// The instruction that records a sample, with a trace or without, a millisecond later than the one before.
 fn record(series: usize, sample: &Sample, is_traced: bool) -> Vec<u8> {
-    let number = |number: u64| [&[255][..], &number.to_le_bytes()].concat();
     let mut bytes = vec![if is_traced { 7 } else { 4 }, 0, series as u8];
     bytes.extend(1_000_u16.to_le_bytes());
     bytes.extend(number(u64::try_from(sample.latency.as_nanos()).unwrap_or(u64::MAX)));
@@ -80,6 +97,8 @@ mod tests {
 
     use super::super::program::Program;
     use super::*;
+    use crate::model::ModelSeries;
+    use crate::model::own::Measured;
 
     #[test]
     fn a_program_records_what_its_case_describes() {
@@ -95,6 +114,39 @@ mod tests {
                 assert_eq!(known.samples.iter().map(facts).collect::<Vec<_>>(), expected, "{}", case.name);
             }
         }
+    }
+
+    #[test]
+    fn a_program_observes_what_its_case_describes() {
+        let mut observations = 0;
+        for case in Case::all() {
+            let storage = Box::new(Storage::<32, 1, 16, Classic, 4, 6>::new());
+            let program = of_case(&case);
+            let Some((chosen, _)) = Program::read_choice(&program) else { continue };
+            assert_eq!(chosen.choice().has_instruments(), !case.instruments.is_empty(), "{}", case.name);
+            let model = chosen.run(storage.registry(), || {});
+            assert_eq!(model.observations(), case.observations.len() as u64, "{}", case.name);
+            for (place, instrument) in case.instruments.iter().enumerate() {
+                let own = model.own().iter().find(|own| place_of(&own.declared) == place_of(instrument));
+                let own = own.unwrap_or_else(|| panic!("{}: {instrument:?} was not declared", case.name));
+                for observation in case.observations.iter().filter(|observation| observation.instrument == place) {
+                    let is_of = |known: Option<&ModelSeries>| {
+                        let spelling = observation.spelling.as_ref();
+                        known.zip(spelling).is_none_or(|(known, spelling)| known.spelling.is_same(spelling))
+                    };
+                    let value = observation.value.min(largest(instrument.measured));
+                    let points = model.own_points(own, false);
+                    let is_there = points.iter().any(|point| is_of(point.of) && point.values.contains(&value));
+                    assert!(is_there, "{}: {observation:?} is not in {points:?}", case.name);
+                    observations += 1;
+                }
+            }
+        }
+        assert!(observations > 100, "only {observations} observations");
+    }
+
+    fn largest(measured: Measured) -> u64 {
+        if measured == Measured::Times { 86_400_000_000_000 } else { 1 << 50 }
     }
 
     fn facts(sample: &Sample) -> (Duration, u64, u16, Outcome, Option<ErrorKind>) {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 /// The member `options` of `case.json`. Without it, all is as the contract has it.
 #[derive(Clone, Debug)]
 pub struct CaseOptions {
-    /// Whether nothing is asked for.
+    /// Whether nothing is asked for, and there are no instruments of the engine's own.
     pub is_contract: bool,
     /// What the label `status` tells.
     pub status_label: Option<StatusLabel>,

@@ -69,11 +69,16 @@ pub fn open_page(page: &[u8]) -> Vec<SampleRow> {
 }
 
 /// A page of OpenMetrics by a client that writes every number as a float, with counts as the strict parser wants them,
-/// without a point.
+/// without a point and without an exponent.
 #[must_use]
 pub fn whole_numbers(page: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(page);
-    let whole = |number: &str| number.strip_suffix(".0").unwrap_or(number).to_owned();
+    let whole = |sample: &str| match sample.rsplit_once(' ') {
+        Some((head, number)) if number.contains("e+") && !sample.starts_with('#') => {
+            format!("{head} {}", number.parse::<f64>().unwrap_or_else(|_| panic!("{sample:?} has no number")))
+        }
+        _ => sample.strip_suffix(".0").unwrap_or(sample).to_owned(),
+    };
     let lines = text.lines().map(|line| match line.rsplit_once(" # {") {
         Some((sample, exemplar)) => whole(sample) + " # {" + exemplar + "\n",
         None => whole(line) + "\n",

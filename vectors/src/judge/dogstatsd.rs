@@ -1,8 +1,9 @@
 //! The verdicts on DogStatsD messages in their dialects.
 
-use super::same;
+use super::{own, same};
 use crate::contract::{Format, ShownLabels, millis, observed};
 use crate::dogstatsd::{self, MessageType, ParsedMessage};
+use crate::model::own::{Measured, OwnValues};
 use crate::model::{Model, ModelSeries, bytes, kind_text, nanos};
 use std::collections::BTreeMap;
 
@@ -60,6 +61,68 @@ pub fn packed<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIt
     }
     same(dialect.expected(model), values);
     counters
+}
+
+/// Judges payloads of one interval of the engine's own instruments, which arrived whole: what `dialect` says of rates, times and
+/// distributions is of requests alone.
+///
+/// # Panics
+/// If a payload breaks the grammar, or the messages are not what was observed.
+pub fn instruments<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIterator<Item = &'b [u8]>) {
+    let dialect = MessageDialect { rate: None, timestamps: false, ..dialect.clone() };
+    // The messages of each row, by the tags as they are: those of two names that were cut differ in their hashes alone.
+    let mut rows: BTreeMap<(String, Vec<(String, String)>), Vec<OwnMessage>> = BTreeMap::new();
+    for message in payloads.into_iter().flat_map(read) {
+        dialect.check(&message);
+        let name = message.name.strip_prefix(&dialect.prefix).unwrap_or_else(|| panic!("prefix of {}", message.name));
+        let (name, part) = name.split_once('.').unwrap_or((name, ""));
+        let [value] = message.values[..] else { panic!("one value: {message:?}") };
+        let tags = message.tags.iter().map(|(key, value)| ((*key).to_owned(), value.unwrap_or_default().to_owned()));
+        let row = rows.entry((name.to_owned(), tags.collect())).or_default();
+        row.push((part.to_owned(), message.kind, value.to_owned()));
+    }
+    let mut rows: Vec<_> = rows.into_iter().collect();
+    for own in model.own() {
+        for point in model.own_points(own, false) {
+            let tags = point.of.map_or_else(|| dialect.constant.clone(), |known| dialect.tags(known));
+            let tags = observed(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())), &[]);
+            let found = rows.iter().position(|((name, shown), messages)| {
+                let shown = observed(shown.iter().map(|(key, value)| (key.as_str(), value.as_str())), &[]);
+                *name == own.declared.name && shown == tags && is_row_of(messages, own, point.values)
+            });
+            rows.remove(
+                found.unwrap_or_else(|| panic!("no {:?} {:?} of {tags:?} in {rows:?}", own.declared, point.values)),
+            );
+        }
+    }
+    assert!(rows.is_empty(), "nobody observed {rows:?}");
+}
+
+/// The part of a row, the type and the value of a message.
+type OwnMessage = (String, MessageType, String);
+
+/// Whether these are the messages of an instrument, in their order: counters, then gauges.
+fn is_row_of(messages: &[OwnMessage], own: &OwnValues, values: &[u64]) -> bool {
+    let (measured, sum) = (own.declared.measured, values.iter().sum());
+    let exact = |part: &str, kind: MessageType, value: String| (part.to_owned(), kind, value);
+    if measured == Measured::Counts {
+        return messages == [exact("", MessageType::Count, own::text(measured, sum))];
+    }
+    let gauge = |part: &str, value: Option<&u64>| {
+        exact(part, MessageType::Gauge, value.map_or_else(String::new, |value| own::text(measured, *value)))
+    };
+    let begin = [
+        exact("count", MessageType::Count, values.len().to_string()),
+        exact("sum", MessageType::Count, own::text(measured, sum)),
+        gauge("min", values.iter().min()),
+        gauge("max", values.iter().max()),
+    ];
+    let Some((first, percentiles)) = messages.split_at_checked(begin.len()) else { return false };
+    let is_near = |((part, kind, value), (wanted, percent)): (&OwnMessage, (&str, usize))| {
+        let value = value.parse().unwrap_or(f64::NAN);
+        part == wanted && *kind == MessageType::Gauge && own::is_quantile(measured, value, percent, values)
+    };
+    first == begin && percentiles.len() == own::PERCENTS.len() && percentiles.iter().zip(own::PERCENTS).all(is_near)
 }
 
 /// A value of a metric with its tags.

@@ -1,7 +1,8 @@
 //! The verdict on OTLP requests.
 
-use super::same;
+use super::{own, same};
 use crate::contract::{Format, LATENCY_BOUNDS_MS, SIZE_BOUNDS, observed};
+use crate::model::own::{Measured, OwnValues};
 use crate::model::{Model, ModelSeries, SampleSubset, bytes, nanos, separate};
 use crate::otlp::{self, DecodedAttributes, DecodedPoint, DecodedValue};
 use loaddensity_metrics_core::Outcome;
@@ -21,6 +22,8 @@ pub struct ExportDialect {
     pub options: ExportOptions,
     /// Whether the points are those of an interval.
     pub is_delta: bool,
+    /// Whether the storage keeps no exponential histograms: then own instruments have other bounds, and no extremes.
+    pub is_classic: bool,
 }
 
 /// Judges the gRPC-framed requests of one OTLP cycle.
@@ -42,14 +45,7 @@ pub fn exports_as<'b>(
     times: (u64, u64),
     frames: impl IntoIterator<Item = &'b [u8]>,
 ) {
-    let mut points = Vec::new();
-    for frame in frames {
-        let message = otlp::unframe(frame).unwrap_or_else(|e| panic!("{e}"));
-        otlp::canonical(message).unwrap_or_else(|e| panic!("{e}: {message:x?}"));
-        let decoded = if dialect.is_delta { otlp::decode_delta(message) } else { otlp::decode(message) };
-        points.extend(decoded.unwrap_or_else(|e| panic!("{e}")));
-    }
-    points.iter().for_each(|point| judge_origin(point, service, times));
+    let points = decoded(dialect, service, times, frames);
     let (gauges, points): (Vec<_>, Vec<_>) =
         points.into_iter().partition(|point| matches!(point.value, DecodedValue::Gauge(_)));
     judge_gauges(model, &gauges);
@@ -88,6 +84,82 @@ pub fn exports_as<'b>(
         }
     }
     same(expected, seen.collect());
+}
+
+/// Judges the requests of a cycle of the engine's own instruments.
+///
+/// # Panics
+/// If a request is not canonical or breaks a rule, or the points are not the model's.
+pub fn instrument_exports<'b>(
+    dialect: ExportDialect,
+    model: &Model,
+    service: &str,
+    times: (u64, u64),
+    frames: impl IntoIterator<Item = &'b [u8]>,
+) {
+    let seen = decoded(dialect, service, times, frames).into_iter().map(|point| {
+        let labels = point.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let DecodedPoint { metric, description, unit, extremes, value, exemplars, .. } = &point;
+        let shown = format!("{metric} ({description}) {unit} {extremes:?} {value:?} {exemplars:?}");
+        (observed(labels, &[]), shown)
+    });
+    let mut expected = Vec::new();
+    for own in model.own() {
+        for point in model.own_points(own, !dialect.is_delta) {
+            let labels = point.of.map(|known| known.spelling.shown(Format::Otlp)).unwrap_or_default();
+            expected.push((labels, own_point(dialect, own, point.values)));
+        }
+    }
+    same(expected, seen.collect());
+}
+
+fn own_point(dialect: ExportDialect, own: &OwnValues, values: &[u64]) -> String {
+    let (declared, measured) = (&own.declared, own.declared.measured);
+    let (unit, sum) = (own::unit(measured), values.iter().sum::<u64>());
+    let shown_unit = match declared.suffix() {
+        "" => "1",
+        "bytes" => "By",
+        other => other,
+    };
+    let scale = if measured == Measured::Times { (1.0 / 1_024.0, 160) } else { (0.0, 34 * 8) };
+    let is_exponential = dialect.options.histograms == HistogramAggregation::Exponential && !dialect.is_classic;
+    let value = match measured {
+        Measured::Counts => DecodedValue::Sum(sum.try_into().unwrap_or(i64::MAX)),
+        _ if is_exponential => exponential(values, unit, scale.0, scale.1),
+        _ => {
+            let bounds = own::bounds(measured, dialect.is_classic);
+            let up_to = bounds.iter().map(|(bound, _)| own::up_to(values, *bound));
+            DecodedValue::Histogram {
+                count: values.len() as u64,
+                sum: sum as f64 / unit,
+                buckets: separate(&up_to.chain([values.len() as u64]).collect::<Vec<_>>()),
+                bounds: bounds.iter().map(|(bound, _)| *bound as f64 / unit).collect(),
+            }
+        }
+    };
+    let has_extremes = dialect.options.min_max && !dialect.is_delta && !dialect.is_classic;
+    let extremes =
+        values.iter().min().zip(values.iter().max()).filter(|_| has_extremes && measured != Measured::Counts);
+    let extremes = extremes.map(|(min, max)| (*min as f64 / unit, *max as f64 / unit));
+    format!("loaddensity.{} ({}) {shown_unit} {extremes:?} {value:?} []", declared.name, declared.description)
+}
+
+/// The points of the requests of a cycle.
+fn decoded<'b>(
+    dialect: ExportDialect,
+    service: &str,
+    times: (u64, u64),
+    frames: impl IntoIterator<Item = &'b [u8]>,
+) -> Vec<DecodedPoint> {
+    let mut points = Vec::new();
+    for frame in frames {
+        let message = otlp::unframe(frame).unwrap_or_else(|e| panic!("{e}"));
+        otlp::canonical(message).unwrap_or_else(|e| panic!("{e}: {message:x?}"));
+        let decoded = if dialect.is_delta { otlp::decode_delta(message) } else { otlp::decode(message) };
+        points.extend(decoded.unwrap_or_else(|e| panic!("{e}")));
+    }
+    points.iter().for_each(|point| judge_origin(point, service, times));
+    points
 }
 
 /// The attributes of the conventional metric under the contract's keys, of which it has none itself.

@@ -1,12 +1,13 @@
 //! The verdicts on InfluxDB lines in their dialects.
 
-use super::same;
+use super::{own, same};
 use crate::contract::{Format, ShownLabels, millis, observed};
 use crate::influx::{self, ParsedPoint, ParsedValue};
+use crate::model::own::{Measured, OwnValues};
 use crate::model::{Model, ModelSeries, bytes, kind_text, nanos};
 use loaddensity_metrics_core::influxdb::{IntervalEncoder, StatusCode};
 use loaddensity_metrics_core::{Outcome, Sample};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What lines have beside the contract's tags, and where they have the status code.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +76,73 @@ pub fn gauges(model: &Model, measurement: &str, dialect: &LineDialect, line: &[u
         let expected = model.gauges().iter().map(|(name, value)| format!("{name} {:?}", ParsedValue::Float(*value)));
         same(expected.collect(), point.fields.iter().map(|(name, value)| format!("{name} {value:?}")).collect());
     }
+}
+
+/// Judges bodies of one interval of the engine's own instruments. Lines with the same tags are one point.
+///
+/// # Panics
+/// If a body breaks the format, or the points are not what was observed.
+pub fn instruments<'b>(
+    model: &Model,
+    measurement: &str,
+    dialect: &LineDialect,
+    bodies: impl IntoIterator<Item = &'b [u8]>,
+) {
+    let mut points: BTreeMap<_, ParsedPoint> = BTreeMap::new();
+    let mut time = None;
+    for point in bodies.into_iter().flat_map(|body| read(body, measurement)) {
+        assert_eq!(*time.get_or_insert(point.timestamp), point.timestamp, "{point:?} is of another time");
+        match points.get_mut(&point.tags) {
+            Some(known) => known.fields.extend(point.fields),
+            None => _ = points.insert(point.tags.clone(), point),
+        }
+    }
+    // What each place has of each instrument. Two may have the same tags, where hashes are blurred.
+    let mut places: BTreeMap<_, Vec<(&OwnValues, &[u64])>> = BTreeMap::new();
+    for own in model.own() {
+        for point in model.own_points(own, false) {
+            let place = point.of.map(|known| known.spelling.identity());
+            let tags = point.of.map_or_else(|| dialect.beside(Vec::new()), |known| dialect.tags(known));
+            places.entry((tags, place)).or_default().push((own, point.values));
+        }
+    }
+    let mut points: Vec<_> = points.into_values().collect();
+    for ((tags_of, _), owns) in places {
+        let found = points.iter().position(|point| tags(point) == tags_of && has_fields_of(point, &owns));
+        points.remove(found.unwrap_or_else(|| panic!("no {owns:?} of {tags_of:?} in {points:?}")));
+    }
+    assert!(points.is_empty(), "nobody observed {points:?}");
+}
+
+/// Whether a point has what was observed with these instruments, and nothing else.
+fn has_fields_of(point: &ParsedPoint, owns: &[(&OwnValues, &[u64])]) -> bool {
+    let fields = owns.iter().map(|(own, _)| if own.declared.measured == Measured::Counts { 1 } else { 7 });
+    point.fields.len() == fields.sum::<usize>() && owns.iter().all(|(own, values)| has_fields(point, own, values))
+}
+
+fn has_fields(point: &ParsedPoint, own: &OwnValues, values: &[u64]) -> bool {
+    let (measured, name, sum) = (own.declared.measured, own.declared.suffixed(), values.iter().sum());
+    if measured == Measured::Counts {
+        return point.field(&name) == Some(&integer(sum));
+    }
+    let field = |part: &str| point.field(&format!("{name}_{part}"));
+    let shown = |value: u64| match measured {
+        Measured::Times => ParsedValue::Float(millis(value).parse().unwrap_or(f64::NAN)),
+        Measured::Numbers | Measured::Counts => integer(value),
+    };
+    let is = |part: &str, value: Option<u64>| field(part) == value.map(shown).as_ref();
+    let is_near = |(part, percent): (&str, usize)| match (field(part), measured) {
+        (Some(ParsedValue::Float(value)), Measured::Times) => own::is_quantile(measured, *value, percent, values),
+        (Some(ParsedValue::Integer(value)), Measured::Numbers) => {
+            own::is_quantile(measured, *value as f64, percent, values)
+        }
+        _ => false,
+    };
+    field("count") == Some(&integer(values.len() as u64))
+        && is("sum", Some(sum))
+        && is("min", values.iter().min().copied())
+        && is("max", values.iter().max().copied())
+        && own::PERCENTS.into_iter().all(is_near)
 }
 
 impl LineDialect {

@@ -7,7 +7,10 @@ use crate::{openmetrics, prometheus};
 use loaddensity_metrics_core::{DropReason, Exporter, Sample, TraceContext};
 use std::collections::BTreeMap;
 
+mod own;
 mod protobuf;
+use own::OwnFamily;
+use protobuf::{histogram_text, shown_histogram, unix_nanos};
 pub use protobuf::{native_bucket, protobuf};
 
 /// Lines of one series on a page: two counters, and two histograms with their sums and counts.
@@ -26,6 +29,8 @@ pub struct PageExtras<'a> {
     pub constant: &'a [(String, String)],
     /// Since when the registry has counted, in nanoseconds, where the page says that.
     pub created: Option<u64>,
+    /// Whether the storage keeps no exponential histograms, so that the engine's own have other bounds.
+    pub is_classic: bool,
 }
 
 const FAMILIES: [(&str, prometheus::FamilyType); 3] = [
@@ -52,8 +57,22 @@ pub fn text(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
     let families: Vec<_> = parsed.families.iter().map(|family| (family.name, family.kind)).collect();
     assert_eq!(families[..3], FAMILIES);
     assert!(parsed.families.iter().all(|family| family.help.is_some()), "a family without HELP");
-    let mut lines = Vec::new();
+    let (mut lines, mut owns) = (Vec::new(), Vec::new());
     for (number, family) in parsed.families.iter().enumerate() {
+        if is_own(model, family.name, false) {
+            let samples = family.samples.iter().map(|sample| {
+                let labels = sample.labels.iter().map(|(key, value)| (*key, value.as_ref()));
+                (sample.name, labels.collect(), sample.text)
+            });
+            owns.push(OwnFamily {
+                name: family.name,
+                kind: format!("{:?}", family.kind).to_lowercase(),
+                unit: None,
+                help: family.help.as_deref(),
+                samples: samples.collect(),
+            });
+            continue;
+        }
         let is_gauge = family.kind == prometheus::FamilyType::Gauge;
         lines.extend(family.samples.iter().map(|sample| Line {
             place: PagePart::of(number, is_gauge, sample.name),
@@ -63,6 +82,7 @@ pub fn text(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
             exemplar: None,
         }));
     }
+    own::judge_texts(model, besides, &owns, false);
     judge(model, besides, &lines, false);
 }
 
@@ -78,8 +98,23 @@ pub fn open(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
     let heads: Vec<_> = parsed.families.iter().map(|family| (family.name, family.kind, family.unit)).collect();
     assert_eq!(heads[..3], OPEN_FAMILIES);
     assert!(parsed.families.iter().all(|family| family.help.is_some()), "a family without HELP");
-    let mut lines = Vec::new();
+    let (mut lines, mut owns) = (Vec::new(), Vec::new());
     for (number, family) in parsed.families.iter().enumerate() {
+        if is_own(model, family.name, true) {
+            let samples = family.samples.iter().map(|sample| {
+                assert_eq!(sample.exemplar, None, "{}", family.name);
+                let labels = sample.labels.iter().map(|(key, value)| (*key, value.as_str()));
+                (sample.name, labels.collect(), sample.text)
+            });
+            owns.push(OwnFamily {
+                name: family.name,
+                kind: family.kind.to_owned(),
+                unit: family.unit,
+                help: family.help.as_deref(),
+                samples: samples.collect(),
+            });
+            continue;
+        }
         let is_gauge = family.kind == "gauge";
         lines.extend(family.samples.iter().map(|sample| Line {
             place: PagePart::of(number, is_gauge, sample.name),
@@ -92,7 +127,13 @@ pub fn open(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
             }),
         }));
     }
+    own::judge_texts(model, besides, &owns, true);
     judge(model, besides, &lines, true);
+}
+
+/// Whether a family is of an instrument of the engine's own.
+fn is_own(model: &Model, family: &str, is_open: bool) -> bool {
+    model.own().iter().any(|own| own::family_name(own, is_open) == family)
 }
 
 /// The nanoseconds of a number of seconds with a fraction, or without one.

@@ -142,3 +142,5 @@ fn changed_exports_of(wire: &Wire) {
     every_change_is_noticed(|bytes| exports(model, "check", (1, 2), [bytes]), bytes, |_| false);
     assert!(convicts(|bytes| exports(model, "check", (1, 2), [bytes, bytes]), bytes), "sent twice");
 }
+
+mod own;

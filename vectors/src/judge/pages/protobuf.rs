@@ -1,12 +1,13 @@
 //! The verdict on the families of a scrape in protobuf.
 
 use super::{
-    FAMILIES, PAGE_LINES_OF_REGISTRY, PAGE_LINES_PER_EXPORTER, PageExtras, exemplar_text, judge_gauges, of_sample,
-    part_of,
+    FAMILIES, PAGE_LINES_OF_REGISTRY, PAGE_LINES_PER_EXPORTER, PageExtras, exemplar_text, is_own, judge_gauges,
+    of_sample, own, part_of,
 };
 use crate::contract::{LATENCY_BOUNDS_MS, SIZE_BOUNDS, millis, observed};
 use crate::families::{self, ProtoBucket, ProtoHistogram, ProtoTimestamp};
 use crate::judge::same;
+use crate::model::own::Measured;
 use crate::model::{Model, ModelSeries, bytes, nanos};
 use std::collections::BTreeMap;
 
@@ -16,8 +17,10 @@ use std::collections::BTreeMap;
 /// As [`text`](super::text).
 pub fn protobuf(model: &Model, besides: &PageExtras<'_>, body: &[u8]) {
     let families = families::decode(body).unwrap_or_else(|error| panic!("{error}"));
+    let (owns, families): (Vec<_>, Vec<_>) = families.iter().partition(|family| is_own(model, family.name(), false));
+    own::judge_families(model, besides, &owns);
     let (mut seen, mut gauges, mut others) = (Vec::new(), Vec::new(), 0);
-    for family in &families {
+    for family in families {
         let is_of_series = FAMILIES.iter().any(|(name, _)| *name == family.name());
         let is_status =
             ["loaddensity_registry_", "loaddensity_exporter_"].iter().any(|head| family.name().starts_with(head));
@@ -54,7 +57,7 @@ pub fn protobuf(model: &Model, besides: &PageExtras<'_>, body: &[u8]) {
     assert_eq!(others, exporters + PAGE_LINES_OF_REGISTRY, "metrics about the registry and the exporters");
 }
 
-fn unix_nanos(time: &ProtoTimestamp) -> u64 {
+pub(super) fn unix_nanos(time: &ProtoTimestamp) -> u64 {
     time.seconds as u64 * 1_000_000_000 + time.nanos as u64
 }
 
@@ -72,7 +75,7 @@ fn family_values(known: &ModelSeries, tells_kinds: bool) -> Vec<(&'static str, S
         histogram_text(
             (both.count(), both.latency_sum() as f64 / 1e6),
             &cumulative(&LATENCY_BOUNDS_MS, both.latencies_up_to()),
-            known.samples.iter().map(|sample| native_bucket(nanos(sample) as f64 / 1e6, 10, 20)),
+            (Measured::Times, known.samples.iter().map(nanos)),
             &known.exemplars(None).iter().map(|(at, traced)| (*at, of_sample(traced))).collect(),
         ),
     ));
@@ -81,7 +84,7 @@ fn family_values(known: &ModelSeries, tells_kinds: bool) -> Vec<(&'static str, S
         histogram_text(
             (both.count(), both.size_sum() as f64),
             &cumulative(&SIZE_BOUNDS, both.sizes_up_to()),
-            known.samples.iter().map(|sample| native_bucket(bytes(sample) as f64, 127, 34)),
+            (Measured::Numbers, known.samples.iter().map(bytes)),
             &BTreeMap::new(),
         ),
     ));
@@ -102,20 +105,25 @@ pub fn native_bucket(value: f64, zero: i32, top: i32) -> Option<i32> {
 /// By the position of its bucket.
 type BucketExemplars = BTreeMap<usize, String>;
 
-fn histogram_text(
+pub(super) fn histogram_text(
     (count, sum): (u64, f64),
     classic: &[(f64, u64)],
-    natives: impl Iterator<Item = Option<i32>>,
+    (measured, values): (Measured, impl Iterator<Item = u64>),
     exemplars: &BucketExemplars,
 ) -> String {
+    // Numbers below the smallest there is count as zero, so that a histogram without any is a native one.
+    let (unit, zero, top, threshold) = match measured {
+        Measured::Times => (1e6, 10, 20, -10),
+        Measured::Numbers | Measured::Counts => (1.0, 127, 34, -128),
+    };
     let mut native: BTreeMap<Option<i32>, u64> = BTreeMap::new();
-    natives.for_each(|bucket| *native.entry(bucket).or_default() += 1);
+    values.for_each(|value| *native.entry(native_bucket(value as f64 / unit, zero, top)).or_default() += 1);
     let zeros = native.remove(&None).unwrap_or_default();
     let native: Vec<_> = native.into_iter().filter_map(|(index, count)| Some((index?, count))).collect();
-    format!("{count} {sum} {classic:?} {zeros} {native:?} {exemplars:?}")
+    format!("{count} {sum} {classic:?} {zeros} up to {} {native:?} {exemplars:?}", f64::from(threshold).exp2())
 }
 
-fn shown_histogram(histogram: &ProtoHistogram) -> String {
+pub(super) fn shown_histogram(histogram: &ProtoHistogram) -> String {
     assert_eq!(histogram.schema, Some(3), "storage with exponential histograms shows native ones");
     let is_bounded = |bucket: &&ProtoBucket| bucket.upper_bound().is_finite();
     let classic: Vec<_> = histogram
@@ -130,7 +138,8 @@ fn shown_histogram(histogram: &ProtoHistogram) -> String {
     }
     let native: Vec<_> = histogram.native().expect("checked when it was read").into_iter().collect();
     let (count, sum, zeros) = (histogram.sample_count(), histogram.sample_sum(), histogram.zero_count());
-    format!("{count} {sum} {classic:?} {zeros} {native:?} {:?}", shown_exemplars(histogram))
+    let (threshold, exemplars) = (histogram.zero_threshold(), shown_exemplars(histogram));
+    format!("{count} {sum} {classic:?} {zeros} up to {threshold} {native:?} {exemplars:?}")
 }
 
 fn shown_exemplars(histogram: &ProtoHistogram) -> BucketExemplars {
