@@ -14,8 +14,8 @@
 //! 255 and eight bytes.
 //!
 //! Where instruments of the engine's own are chosen, a byte with its highest bit set is an instruction of them: its four lowest
-//! bits are the instrument (modulo 10), which is declared if it is new. With [`DECLARE`] that is all. Else a series and a
-//! value follow, to be recorded on the other recorder with [`OTHER_RECORDER`], and for no series with [`OF_RUN`].
+//! bits are the instrument (modulo 10), which is declared if it is new. With `DECLARE` that is all. Else a series and a
+//! value follow, to be recorded on the other recorder with `OTHER_RECORDER`, and for no series with `OF_RUN`.
 
 use super::choice::Choice;
 use super::own;
