@@ -164,7 +164,9 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         if kept {
             self.since = self.runtime.now();
         }
-        let work: PendingCall<R> = match self.connection.take().filter(|connection| !connection.is_closed()) {
+        // A new one that is closed already is used all the same: that fails with what its server has said.
+        let open = self.connection.take().filter(|connection| !(connection.is_kept && connection.is_closed()));
+        let work: PendingCall<R> = match open {
             None => Box::pin(future::ready(CallEnd::Failed(CLOSED.into()))),
             Some(connection) => {
                 let (runtime, backend) = (self.runtime.clone(), self.backend.clone());

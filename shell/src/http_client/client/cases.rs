@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_lite::AsyncWriteExt as _;
 use futures_lite::future::{pending, poll_once};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -89,6 +90,36 @@ fn a_failure_says_whether_the_connection_had_carried_a_body_before() {
             static STORAGE: Storage<2, 1, 2> = Storage::new();
             let status = status_cell.status(STORAGE.registry().account(Exporter::Influxdb));
             assert_eq!((status.reconnects, status.last_error), (2, None));
+        });
+    }
+}
+
+/// A server of another protocol may close a new connection before anything was asked. The failure tells what it spoke, however
+/// early that was seen.
+#[test]
+fn a_new_connection_that_is_closed_before_the_request_tells_what_is_spoken_there() {
+    for (protocol, said, told) in [
+        (HttpVersion::Http1, &b"SSH-2.0-x\r\n"[..], "no HTTP is spoken there"),
+        (HttpVersion::Http2, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "HTTP/1 is spoken there"),
+        (HttpVersion::Http2, b"", "it was closed without a word"),
+    ] {
+        run(|runtime| async move {
+            let listener = runtime.tcp_listen(LOOPBACK).await.expect("a free port");
+            let address = listener.local_addr().expect("an address");
+            let _server = runtime.spawn(async move {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                stream.write_all(said).await.expect("room for a few bytes");
+                stream.close().await.expect("an open stream");
+                pending::<()>().await;
+            });
+            let (mut client, mut ids) = (client(&runtime, Post::to(address, protocol)), Ids::default());
+            connect(&runtime, &mut client, &mut ids, address).await;
+            until(&runtime, || client.connection.as_ref().is_some_and(HttpConnection::is_closed)).await;
+            let id = ids.next();
+            client.send(id, Bytes::from_static(b"x"));
+            let failed = ClientEvent::Failed { id, began: false, kept: false };
+            assert_eq!(next_event(&runtime, &mut client).await, failed);
+            assert!(client.words().contains(told), "{}", client.words());
         });
     }
 }
