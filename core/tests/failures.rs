@@ -43,7 +43,7 @@ fn judge_sums(registry: Registry<'_>, model: &Model, exporters: &[Exporter]) {
         let sources = Sources::new(registry, &resource).with_options(options);
         let export = Export::new(registry, Timestamp::from_unix_nanos(START), Timestamp::from_unix_nanos(NOW));
         let frames = frames(export, sources);
-        let dialect = judge::ExportDialect { options, is_delta: false };
+        let dialect = judge::ExportDialect { options, is_delta: false, ..Default::default() };
         judge::exports_as(dialect, model, "shop", (START, NOW), frames.iter().map(Vec::as_slice));
     }
 }

@@ -68,7 +68,7 @@ fn judge(registry: Registry<'_>, model: &Model, limit: usize) {
     for options in ALL {
         let (requests, total) = all_of(of_totals(registry, &resource, options), limit);
         assert_eq!(total, model.requests());
-        let dialect = ExportDialect { options, is_delta: false };
+        let dialect = ExportDialect { options, is_delta: false, ..ExportDialect::default() };
         exports_as(dialect, model, "shop", TIMES, requests.iter().map(Vec::as_slice));
     }
 }
@@ -90,7 +90,7 @@ fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Expo
         let (requests, total) = all_of(of_interval(registry, &resource, &interval), limit);
         assert_eq!(total, model.requests());
         let times = (number * 1_000_000_000, (number + 1) * 1_000_000_000);
-        let dialect = ExportDialect { options, is_delta: true };
+        let dialect = ExportDialect { options, is_delta: true, ..ExportDialect::default() };
         exports_as(dialect, &model, "shop", times, requests.iter().map(Vec::as_slice));
         // An export that failed is made again with the same bytes, whatever was recorded meanwhile.
         let series = recorder.series("GET", "/meanwhile");
@@ -192,7 +192,13 @@ fn a_full_registry_is_shown_in_the_conventional_metric_too() {
     let resource = Resource::new("shop");
     let options = ExportOptions { http_client_duration: true, ..EXPLICIT };
     let (requests, _) = all_of(of_totals(STORAGE.registry(), &resource, options), 64 << 10);
-    exports_as(ExportDialect { options, is_delta: false }, &model, "shop", TIMES, requests.iter().map(Vec::as_slice));
+    exports_as(
+        ExportDialect { options, is_delta: false, ..ExportDialect::default() },
+        &model,
+        "shop",
+        TIMES,
+        requests.iter().map(Vec::as_slice),
+    );
     let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
     let of_overflow = |point: &&DecodedPoint| point.attributes.contains_key(OVERFLOW);
     assert_eq!(points.iter().filter(of_overflow).count(), 4);

@@ -94,7 +94,7 @@ fn cut(registry: Registry<'_>, recording: &Recording, options: ExportOptions, le
         assert_eq!((export.requests(), interval.unsettled()), (settled, model.requests() - settled));
     }
     assert_eq!(settled, model.requests());
-    let dialect = ExportDialect { options, is_delta: true };
+    let dialect = ExportDialect { options, is_delta: true, ..Default::default() };
     exports_as(dialect, &model, "shop", (SECOND, 2 * SECOND), requests.iter().map(Vec::as_slice));
 }
 
@@ -151,7 +151,7 @@ fn a_limit_bounds_several_points_and_never_a_single_one() {
             assert_eq!(parts.last().map(|(part, _)| part.next.requests()), Some(model.requests()));
         }
         let single = parts(export.without_gauges(), sources, 0);
-        let dialect = ExportDialect { options, is_delta: false };
+        let dialect = ExportDialect { options, is_delta: false, ..Default::default() };
         exports_as(dialect, &model, "shop", (SECOND, 2 * SECOND), single.iter().map(|(_, request)| request.as_slice()));
     }
 }

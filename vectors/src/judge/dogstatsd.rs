@@ -71,7 +71,7 @@ pub fn packed<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIt
 pub fn instruments<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIterator<Item = &'b [u8]>) {
     let dialect = MessageDialect { rate: None, timestamps: false, ..dialect.clone() };
     // The messages of each row, by the tags as they are: those of two names that were cut differ in their hashes alone.
-    let mut rows: BTreeMap<(String, Vec<(String, String)>), Vec<OwnMessage>> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, ShownLabels), Vec<OwnMessage>> = BTreeMap::new();
     for message in payloads.into_iter().flat_map(read) {
         dialect.check(&message);
         let name = message.name.strip_prefix(&dialect.prefix).unwrap_or_else(|| panic!("prefix of {}", message.name));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 mod own;
 mod protobuf;
-use own::OwnFamily;
+use own::{OwnFamily, OwnSample};
 use protobuf::{histogram_text, shown_histogram, unix_nanos};
 pub use protobuf::{native_bucket, protobuf};
 
@@ -62,7 +62,7 @@ pub fn text(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
         if is_own(model, family.name, false) {
             let samples = family.samples.iter().map(|sample| {
                 let labels = sample.labels.iter().map(|(key, value)| (*key, value.as_ref()));
-                (sample.name, labels.collect(), sample.text)
+                OwnSample { name: sample.name, labels: labels.collect(), text: sample.text }
             });
             owns.push(OwnFamily {
                 name: family.name,
@@ -104,7 +104,7 @@ pub fn open(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
             let samples = family.samples.iter().map(|sample| {
                 assert_eq!(sample.exemplar, None, "{}", family.name);
                 let labels = sample.labels.iter().map(|(key, value)| (*key, value.as_str()));
-                (sample.name, labels.collect(), sample.text)
+                OwnSample { name: sample.name, labels: labels.collect(), text: sample.text }
             });
             owns.push(OwnFamily {
                 name: family.name,

@@ -16,8 +16,14 @@ pub(super) struct OwnFamily<'p> {
     /// As OpenMetrics tells it; none in the other format.
     pub(super) unit: Option<&'p str>,
     pub(super) help: Option<&'p str>,
-    /// Name, labels and text of each sample.
-    pub(super) samples: Vec<(&'p str, Vec<(&'p str, &'p str)>, &'p str)>,
+    pub(super) samples: Vec<OwnSample<'p>>,
+}
+
+/// A sample of it.
+pub(super) struct OwnSample<'p> {
+    pub(super) name: &'p str,
+    pub(super) labels: Vec<(&'p str, &'p str)>,
+    pub(super) text: &'p str,
 }
 
 /// The name of an instrument's family, but for what OpenMetrics leaves out of a counter's.
@@ -42,7 +48,7 @@ pub(super) fn judge_texts(model: &Model, besides: &PageExtras<'_>, families: &[O
 fn judge_text(model: &Model, besides: &PageExtras<'_>, own: &OwnValues, family: &OwnFamily<'_>, is_open: bool) {
     // The labels as they are keep series apart whose hashes are blurred.
     let (mut seen, mut times): (BTreeMap<_, SeriesSamples>, _) = (BTreeMap::new(), 0);
-    for (name, labels, text) in &family.samples {
+    for OwnSample { name, labels, text } in &family.samples {
         if is_open && name.ends_with("_created") {
             assert_eq!(Some(nanos_of(text)), besides.created, "{name}");
             times += 1;
