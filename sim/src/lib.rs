@@ -24,6 +24,7 @@ mod datagrams;
 mod engine;
 mod exports;
 mod influxdb;
+mod instruments;
 mod kernel;
 mod otlp;
 mod page;
