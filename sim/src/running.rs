@@ -127,6 +127,11 @@ impl<'a> ModelledExporter<'a> {
             return broken("something is held after the stop");
         }
         let sender = self.sender(span.kind);
+        // A page that lingers does so for requests and for observations.
+        let is_early = self.is_done && shared.tick() < self.deadline;
+        if is_early && matches!(sender, ExporterMode::Page(_)) && account.dropped.total() != 0 {
+            return broken("a page ends before its time is over and its last values were seen");
+        }
         // What sums are sent of counts until the last of them is.
         let frozen = span.stopped_after.filter(|_| !sender.sends_sums());
         let recorded = frozen.unwrap_or_else(|| shared.recorded.of(span.kind)) - span.started_after;
