@@ -5,7 +5,7 @@ use std::time::Duration;
 use loaddensity_metrics_core::export::Tick;
 use loaddensity_metrics_core::{Outcome, Recorder, Sample, Series};
 
-use crate::instruments::{DeclaredInstrument, ModelledInstrument};
+use crate::instruments::{InstrumentHandle, ModelledInstrument};
 use crate::shared::Shared;
 
 /// More names than there is room for, so that some share the overflow series.
@@ -23,7 +23,7 @@ pub(crate) struct Engine<'a> {
     burst: usize,
     /// Its own instruments: those that it will declare, and those that it has declared.
     undeclared: Vec<ModelledInstrument>,
-    declared: Vec<DeclaredInstrument>,
+    declared: Vec<InstrumentHandle>,
 }
 
 impl<'a> Engine<'a> {

@@ -19,7 +19,7 @@ pub(crate) enum ModelledInstrument {
 
 /// One that is declared.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum DeclaredInstrument {
+pub(crate) enum InstrumentHandle {
     Counter(Counter, u64),
     Timer(Histogram<Duration>, Duration),
     Numbers(Histogram<u64>, u64),
@@ -30,13 +30,13 @@ impl ModelledInstrument {
     /// How many of them are of either kind.
     pub(crate) const OF_A_KIND: usize = 2;
 
-    pub(crate) fn declare(self, registry: Registry<'_>) -> Result<DeclaredInstrument, InstrumentError> {
+    pub(crate) fn declare(self, registry: Registry<'_>) -> Result<InstrumentHandle, InstrumentError> {
         let (name, each) = (self.name(), self.each());
         Ok(match self {
-            Self::ChecksFailed => DeclaredInstrument::Counter(registry.counter(name, Unit::One, "")?, each),
-            Self::Iterations => DeclaredInstrument::Counter(registry.run_counter(name, Unit::One, "")?, each),
-            Self::FirstByte => DeclaredInstrument::Timer(registry.timer(name, "")?, Duration::from_millis(each)),
-            Self::Sent => DeclaredInstrument::Numbers(registry.run_histogram(name, Unit::Bytes, "")?, each),
+            Self::ChecksFailed => InstrumentHandle::Counter(registry.counter(name, Unit::One, "")?, each),
+            Self::Iterations => InstrumentHandle::Counter(registry.run_counter(name, Unit::One, "")?, each),
+            Self::FirstByte => InstrumentHandle::Timer(registry.timer(name, "")?, Duration::from_millis(each)),
+            Self::Sent => InstrumentHandle::Numbers(registry.run_histogram(name, Unit::Bytes, "")?, each),
         })
     }
 
@@ -64,7 +64,7 @@ impl ModelledInstrument {
     }
 }
 
-impl DeclaredInstrument {
+impl InstrumentHandle {
     /// Calls it once, for a series where it is one per series.
     pub(crate) fn call(self, recorder: &mut Recorder<'_>, series: Series) {
         match self {
