@@ -40,6 +40,16 @@ impl Choices {
         }
     }
 
+    /// Decisions that take none of these away, so that what these decide stays what it was.
+    pub(crate) fn apart(&self) -> Self {
+        Self(match &self.0 {
+            ChoiceSource::Seed(random) => ChoiceSource::Seed(Random::new(random.clone().next())),
+            ChoiceSource::Bytes { bytes, .. } => {
+                ChoiceSource::Bytes { bytes: bytes.iter().rev().copied().collect(), at: 0 }
+            }
+        })
+    }
+
     /// A number below `end`; 0 where that is 0.
     pub fn below(&mut self, end: usize) -> usize {
         match &mut self.0 {

@@ -5,15 +5,18 @@ use std::time::Duration;
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
 use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramAction, DatagramInput, DatagramMachine, DatagramRoute,
-    DatagramTarget, RequestDatagrams, RequestPacking, WINDOW_BYTES, Wait,
+    DatagramTarget, InstrumentMessages, IntervalDatagrams, IntervalPacking, RequestDatagrams, RequestPacking,
+    WINDOW_BYTES, Wait,
 };
+use loaddensity_metrics_core::export::posts::InstrumentPoints;
 use loaddensity_metrics_core::export::{Id, Tick};
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::{CALL_BYTES, DropReason, EventEncoder, Exporter};
+use loaddensity_metrics_core::{AccountKind, CALL_BYTES, DropReason, EventEncoder, Exporter};
 
-use crate::influxdb::point_of;
+use crate::influxdb::{point_of, shown_in};
+use crate::instruments::ShownCalls;
 use crate::kernel::{Kernel, KernelNature};
-use crate::posts::MOST_POLLS;
+use crate::posts::{MOST_POLLS, instrument_points, observed_rows};
 use crate::shared::{Queue, Shared};
 
 /// The exporter, and the kernel on the other side.
@@ -38,7 +41,13 @@ enum DatagramPacking<'a> {
     Lines(Box<RequestPacking<LineEncoder<'a>, Box<[u8]>>>),
     Messages(Box<RequestPacking<MessageEncoder<'a>, Box<[u8]>>>),
     Aggregates(Box<BoxedAggregates<'a>>),
+    /// What own instruments counted in an interval.
+    InstrumentLines(Box<InstrumentPoints<'a, Vec<u64>>>, IntervalPacking),
+    InstrumentMessages(Box<InstrumentMessages<'a, Vec<u64>>>, IntervalPacking),
 }
+
+/// How many requests, or observations, a datagram stands for.
+type CountedIn = fn(&[u8]) -> Result<u64, String>;
 
 #[derive(Clone, Copy)]
 enum Started {
@@ -51,7 +60,16 @@ impl<'a> Datagrams<'a> {
     pub(crate) fn lines(shared: &mut Shared<'a>) -> Result<Self, String> {
         let encoder = LineEncoder::new(shared.registry, "load").map_err(|error| error.to_string())?;
         let packing = DatagramPacking::Lines(Box::new(packing(encoder, false, shared)));
+        attach(Exporter::Influxdb, shared);
         Ok(Self::new(Exporter::Influxdb, packing, false, lines_in, shared))
+    }
+
+    /// Lines of own instruments.
+    pub(crate) fn instrument_lines(shared: &mut Shared<'a>) -> Result<Self, String> {
+        let (points, interval) = instrument_points(shared)?;
+        let packing = IntervalPacking::new(usize::MAX, BYTES, interval, shared.clock.now());
+        let packing = DatagramPacking::InstrumentLines(Box::new(points), packing);
+        Ok(Self::new(Exporter::Influxdb, packing, false, observed_lines_in, shared))
     }
 
     /// Messages of DogStatsD, for each request or for each interval, over UDP or a Unix socket.
@@ -71,18 +89,34 @@ impl<'a> Datagrams<'a> {
         } else {
             DatagramPacking::Messages(Box::new(packing(encoder, is_stream, shared)))
         };
+        attach(Exporter::Statsd, shared);
         Ok(Self::new(Exporter::Statsd, packing, is_stream, requests_in, shared))
+    }
+
+    /// Messages of own instruments, over the same as those of requests.
+    pub(crate) fn instrument_messages(is_stream: bool, shared: &mut Shared<'a>) -> Result<Self, String> {
+        let encoder = MessageEncoder::new(shared.registry, "load").map_err(|error| error.to_string())?;
+        let rows = observed_rows(shared);
+        let ledger = shared.pump.accounts().observations().open_after(Exporter::Statsd, rows.before());
+        let messages = InstrumentMessages::new(shared.registry, (rows, ledger), encoder.instruments());
+        let items = shared.choices.one_of(&[usize::MAX, 1, 4]);
+        let (messages, counted_in): (_, CountedIn) = match items {
+            1 => (messages.with_single_messages(), observed_message_in),
+            _ => (messages, observed_rows_in),
+        };
+        let interval = shared.choices.one_of(&[10, 1].map(Duration::from_secs));
+        let packing = IntervalPacking::new(items, BYTES, interval, shared.clock.now());
+        let packing = DatagramPacking::InstrumentMessages(Box::new(messages), packing);
+        Ok(Self::new(Exporter::Statsd, packing, is_stream, counted_in, shared))
     }
 
     fn new(
         exporter: Exporter,
         packing: DatagramPacking<'a>,
         is_stream: bool,
-        requests_of: fn(&[u8]) -> Result<u64, String>,
+        counted_in: CountedIn,
         shared: &mut Shared<'a>,
     ) -> Self {
-        let capacity = shared.choices.one_of(&[200, 16, 1_000]);
-        shared.attach(exporter, capacity);
         let choices = &mut shared.choices;
         let nature = KernelNature {
             is_stream,
@@ -94,19 +128,35 @@ impl<'a> Datagrams<'a> {
             true => DatagramTarget::UnixSocket,
             false => DatagramTarget::Name { every: [None, Some(Duration::from_secs(2))][choices.below(2)] },
         };
-        let sockets = if is_stream { 1 } else { choices.one_of(&[1, 2, 5]) };
-        let route = DatagramRoute::new(to).sockets(sockets).at_once(choices.happens(500));
+        let is_side = packing.kind() == AccountKind::Observations;
+        let sockets = if is_stream || is_side { 1 } else { choices.one_of(&[1, 2, 5]) };
+        let at_once = !is_side && choices.happens(500);
+        let route = DatagramRoute::new(to).sockets(sockets).at_once(at_once);
         Self {
             exporter,
             machine: DatagramMachine::new(route, choices.below(1 << 16) as u64),
             packing,
             stopped: None,
-            kernel: Kernel::new(nature, sockets, requests_of),
+            kernel: Kernel::new(nature, sockets, counted_in),
             pending: Vec::new(),
             buffer: vec![0; CALL_BYTES],
             wait: Wait { until: Tick::default(), events: 0, writable: 0 },
             done: None,
         }
+    }
+
+    pub(crate) const fn kind(&self) -> AccountKind {
+        self.packing.kind()
+    }
+
+    /// Whether what it sends is counted until the last of it has left.
+    pub(crate) fn sends_sums(&self) -> bool {
+        self.kind() == AccountKind::Observations
+    }
+
+    /// Whether it goes over a Unix socket of a stream.
+    pub(crate) const fn is_stream(&self) -> bool {
+        self.kernel.is_stream()
     }
 
     pub(crate) const fn kernel(&self) -> &Kernel {
@@ -132,7 +182,7 @@ impl<'a> Datagrams<'a> {
 
     /// All that is held is to be sent by then.
     pub(crate) fn stop(&mut self, deadline: Tick, shared: &mut Shared<'a>) {
-        if self.stopped.is_none() {
+        if self.stopped.is_none() && self.kind() == AccountKind::Requests {
             self.stopped = shared.detach(self.exporter);
         }
         self.tell(DatagramInput::Stop { deadline }, shared);
@@ -147,7 +197,7 @@ impl<'a> Datagrams<'a> {
         }
         for _ in 0..MOST_POLLS {
             let action = self.poll(shared);
-            shared.note(|| format!("{}: {action:?}", self.exporter));
+            shared.note(|| format!("{}, {:?}: {action:?}", self.exporter, self.kind()));
             match action {
                 DatagramAction::Resolve { id } => self.start(Started::Name(id), shared),
                 DatagramAction::Connect { id, socket, address } => {
@@ -230,13 +280,32 @@ impl<'a> Datagrams<'a> {
         let queue = stopped
             .as_mut()
             .or_else(|| shared.queues.iter_mut().find(|(owner, _)| owner == exporter).map(|(_, queue)| queue));
-        let Some(queue) = queue else { return DatagramAction::Done { cause: DropReason::Deadline } };
-        match packing {
-            DatagramPacking::Lines(packing) => machine.poll(now, &mut RequestDatagrams::new(queue, packing), buffer),
-            DatagramPacking::Messages(packing) => machine.poll(now, &mut RequestDatagrams::new(queue, packing), buffer),
-            DatagramPacking::Aggregates(packing) => {
+        match (packing, queue) {
+            (DatagramPacking::InstrumentLines(points, packing), _) => {
+                machine.poll(now, &mut IntervalDatagrams::new(&mut **points, packing), buffer)
+            }
+            (DatagramPacking::InstrumentMessages(messages, packing), _) => {
+                machine.poll(now, &mut IntervalDatagrams::new(&mut **messages, packing), buffer)
+            }
+            (_, None) => DatagramAction::Done { cause: DropReason::Deadline },
+            (DatagramPacking::Lines(packing), Some(queue)) => {
+                machine.poll(now, &mut RequestDatagrams::new(queue, packing), buffer)
+            }
+            (DatagramPacking::Messages(packing), Some(queue)) => {
+                machine.poll(now, &mut RequestDatagrams::new(queue, packing), buffer)
+            }
+            (DatagramPacking::Aggregates(packing), Some(queue)) => {
                 machine.poll(now, &mut AggregateDatagrams::new(queue, packing), buffer)
             }
+        }
+    }
+}
+
+impl DatagramPacking<'_> {
+    const fn kind(&self) -> AccountKind {
+        match self {
+            Self::Lines(_) | Self::Messages(_) | Self::Aggregates(_) => AccountKind::Requests,
+            Self::InstrumentLines(..) | Self::InstrumentMessages(..) => AccountKind::Observations,
         }
     }
 }
@@ -247,6 +316,11 @@ const TURN: Duration = Duration::from_micros(1);
 const SLOW_NAME: Duration = Duration::from_secs(20);
 /// Bytes of the largest datagram of several items.
 const BYTES: usize = 1_432;
+
+fn attach(exporter: Exporter, shared: &mut Shared<'_>) {
+    let capacity = shared.choices.one_of(&[200, 16, 1_000]);
+    shared.attach(exporter, capacity);
+}
 
 fn packing<E: EventEncoder>(encoder: E, is_stream: bool, shared: &mut Shared<'_>) -> RequestPacking<E, Box<[u8]>> {
     let items = shared.choices.one_of(&[usize::MAX, 1, 4]);
@@ -273,4 +347,33 @@ fn requests_in(datagram: &[u8]) -> Result<u64, String> {
         requests += number.ok_or_else(|| format!("no counter: {}", String::from_utf8_lossy(line)))?;
     }
     Ok(requests)
+}
+
+/// Observations that lines stand for.
+fn observed_lines_in(datagram: &[u8]) -> Result<u64, String> {
+    let lines = datagram.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| shown_in(line)?.all()).sum()
+}
+
+/// Observations of the rows of a datagram. The counters of a row are in one.
+fn observed_rows_in(datagram: &[u8]) -> Result<u64, String> {
+    shown_by(datagram)?.all()
+}
+
+/// The same where each message is a datagram: a histogram's number stands for the observations.
+fn observed_message_in(datagram: &[u8]) -> Result<u64, String> {
+    shown_by(datagram)?.all_apart()
+}
+
+/// What messages show of own instruments.
+fn shown_by(datagram: &[u8]) -> Result<ShownCalls, String> {
+    let mut shown = ShownCalls::default();
+    for line in str::from_utf8(datagram).map_err(|error| error.to_string())?.lines().filter(|line| !line.is_empty()) {
+        let message = line.strip_prefix("load.").and_then(|rest| rest.split('|').next()?.split_once(':'));
+        let message = message.and_then(|(name, value)| Some((name, value.parse().ok()?)));
+        if !message.is_some_and(|(name, value)| shown.add(name, value)) {
+            return Err(format!("no message of an own instrument: {line}"));
+        }
+    }
+    Ok(shown)
 }

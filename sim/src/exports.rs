@@ -7,14 +7,14 @@ use loaddensity_metrics_core::export::periodic::{
 };
 use loaddensity_metrics_core::export::{BodyInput, Tick};
 use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource};
-use loaddensity_metrics_core::{DropReason, Exporter};
+use loaddensity_metrics_core::{Account, AccountKind, DropReason, Exporter};
 
 use crate::call::Calls;
 use crate::clock::START;
 use crate::otlp::OtlpStore;
-use crate::posts::MOST_POLLS;
+use crate::posts::{MOST_POLLS, observed_rows};
 use crate::reply::Reply;
-use crate::shared::Shared;
+use crate::shared::{RecordedTotals, Shared};
 
 /// The exporter, and the receiver on the other side.
 pub(crate) struct Exports {
@@ -24,8 +24,8 @@ pub(crate) struct Exports {
     interval: Option<Box<DeltaInterval<Vec<u64>>>>,
     calls: Calls,
     store: OtlpStore,
-    /// Requests that the registry had counted before the start: a cumulative receiver has them too.
-    before: u64,
+    /// What the registry had counted before the start: a cumulative receiver has it too.
+    before: RecordedTotals,
     buffer: Vec<u8>,
     limit: usize,
     /// The bytes that were sent last.
@@ -47,19 +47,23 @@ impl Exports {
         let (interval, before) = if is_delta {
             let mut interval = DeltaInterval::on_heap(shared.registry, ExportOptions::default(), now.wall);
             interval.read_some(shared.registry, usize::MAX);
-            let before = interval.before();
-            (Some(Box::new(interval)), before)
+            let (requests, rows) = (interval.before(), observed_rows(shared));
+            let before = RecordedTotals { requests, observations: rows.before() };
+            (Some(Box::new(if shared.has_instruments() { interval.with_instruments(rows) } else { interval })), before)
         } else {
-            (None, shared.registry.requests())
+            (None, shared.counted())
         };
-        accounts.open_after(Exporter::OpenTelemetry, before);
+        accounts.open_after(Exporter::OpenTelemetry, before.requests);
+        if shared.has_instruments() {
+            accounts.observations().open_after(Exporter::OpenTelemetry, before.observations);
+        }
         Self {
             machine: ExportMachine::new(limits, seed, now),
             resource: Resource::new("simulation"),
             interval,
             calls: Calls::default(),
             store: OtlpStore::new(is_delta),
-            before: if is_delta { 0 } else { before },
+            before: if is_delta { RecordedTotals::default() } else { before },
             buffer: Vec::new(),
             limit,
             body: Vec::new(),
@@ -68,9 +72,9 @@ impl Exports {
         }
     }
 
-    /// Requests since the start that the receiver has.
-    pub(crate) fn stored(&self) -> u64 {
-        self.store.requests().saturating_sub(self.before)
+    /// Requests, or observations, since the start that the receiver has.
+    pub(crate) fn stored(&self, kind: AccountKind) -> u64 {
+        self.store.counted().of(kind).saturating_sub(self.before.of(kind))
     }
 
     pub(crate) const fn is_delta(&self) -> bool {
@@ -93,6 +97,21 @@ impl Exports {
 
     /// Does what is due.
     pub(crate) fn run(&mut self, shared: &mut Shared<'_>) -> Result<(), String> {
+        // What becomes of a message of one kind is nothing to the other one.
+        let other = match self.store.last() {
+            AccountKind::Observations => AccountKind::Requests,
+            _ => AccountKind::Observations,
+        };
+        let before = shared.account(other, Exporter::OpenTelemetry);
+        self.go_on(shared)?;
+        let after = shared.account(other, Exporter::OpenTelemetry);
+        if self.done.is_none() && answered(&before) != answered(&after) {
+            return Err(format!("{other:?} were {before:?} before an answer to another message, now {after:?}"));
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, shared: &mut Shared<'_>) -> Result<(), String> {
         let (now, tick) = (shared.clock.now(), shared.tick());
         let Self { calls, machine, wait, .. } = self;
         calls.end(tick, |input| {
@@ -131,7 +150,6 @@ impl Exports {
                     return Ok(());
                 }
                 ExportAction::Done { cause } => {
-                    shared.pump.accounts().close(Exporter::OpenTelemetry, cause);
                     self.done = Some(cause);
                     return Ok(());
                 }
@@ -142,7 +160,7 @@ impl Exports {
 
     fn deliver(&mut self, shared: &mut Shared<'_>) -> Result<Reply, String> {
         let reply = self.store.take(&self.body, self.calls.is_kept(), shared)?;
-        shared.note(|| format!("OTLP: makes {reply:?} of it, has {}", self.store.requests()));
+        shared.note(|| format!("OTLP: makes {reply:?} of it, has {:?}", self.store.counted()));
         Ok(reply)
     }
 
@@ -156,10 +174,19 @@ impl Exports {
         let (now, accounts) = (shared.clock.now(), shared.pump.accounts());
         let out = if self.calls.has_body() { &mut [][..] } else { &mut self.buffer[..] };
         match &mut self.interval {
-            None => self.machine.poll(now, &mut Cumulative::new(accounts, &self.resource, START), out),
+            None => {
+                let source = Cumulative::new(accounts, &self.resource, START);
+                let mut source = if shared.has_instruments() { source.with_instruments() } else { source };
+                self.machine.poll(now, &mut source, out)
+            }
             Some(interval) => self.machine.poll(now, &mut Delta::new(accounts, &self.resource, interval), out),
         }
     }
+}
+
+/// What answers say of an account. What is too large was never sent.
+fn answered(account: &Account) -> (u64, u64) {
+    (account.sent, account.dropped.total() - account.dropped.get(DropReason::TooLarge))
 }
 
 /// No point of these series has more bytes.

@@ -2,16 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
+use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_core::export::verdict::Said;
 use loaddensity_metrics_vectors::influx;
 
+use crate::instruments::{ModelledInstrument, ShownCalls};
 use crate::reply::Reply;
 use crate::shared::Shared;
 use crate::weather::BodyOutcome;
 
-/// The points that it has: requests by series and time.
+/// The points that it has, of requests or of observations.
 #[derive(Debug, Default)]
 pub(crate) struct InfluxdbStore {
+    kind: AccountKind,
+    /// Requests by series and time, or observations by series, time and instrument: two lines of one series and time are
+    /// one point with the fields of both.
     points: HashMap<Vec<u8>, u64>,
     /// Good points that it had already, and over each of which it has failed alone. An exporter counts as refused a point over which a
     /// server fails alone again and again, while it takes probes: it cannot know that an ill one had stored it before.
@@ -28,13 +33,13 @@ pub(crate) struct InfluxdbStore {
 const CHECKED: u32 = 8;
 
 impl InfluxdbStore {
-    pub(crate) fn new(shared: &mut Shared<'_>) -> Self {
+    pub(crate) fn new(kind: AccountKind, shared: &mut Shared<'_>) -> Self {
         let poison = [0, 0, 0, 400, 40][shared.choices.below(5)];
-        Self { poison, ..Self::default() }
+        Self { kind, poison, ..Self::default() }
     }
 
-    /// Requests that its points stand for.
-    pub(crate) fn requests(&self) -> u64 {
+    /// Requests, or observations, that its points stand for.
+    pub(crate) fn counted(&self) -> u64 {
         self.points.values().sum()
     }
 
@@ -82,9 +87,10 @@ impl InfluxdbStore {
                     self.store(&good)?;
                 }
                 if let [line] = lines[..] {
-                    let (point, _) = point_of(line)?;
-                    if self.points.contains_key(&point) {
-                        self.failed_alone.insert(point);
+                    for (point, _) in self.points_of(line)? {
+                        if self.points.contains_key(&point) {
+                            self.failed_alone.insert(point);
+                        }
                     }
                 }
                 return Ok(Reply::Says(Said::Ill));
@@ -96,27 +102,49 @@ impl InfluxdbStore {
 
     fn store(&mut self, lines: &[&[u8]]) -> Result<(), String> {
         for line in lines {
-            let (point, requests) = point_of(line)?;
-            self.points.insert(point, requests);
+            for (point, counted) in self.points_of(line)? {
+                match self.points.insert(point, counted) {
+                    Some(before) if before != counted => {
+                        return Err(format!("{counted} in the place of {before}: {}", String::from_utf8_lossy(line)));
+                    }
+                    _ => {}
+                }
+            }
         }
         Ok(())
     }
 
+    fn points_of(&self, line: &[u8]) -> Result<Vec<(Vec<u8>, u64)>, String> {
+        if self.kind == AccountKind::Observations {
+            instruments_of(line)
+        } else {
+            point_of(line).map(|point| vec![point])
+        }
+    }
+
+    /// Whether there is something in a line that it cannot bear: of requests the line, of own instruments one of them.
     fn is_poison(&self, line: &[u8]) -> bool {
-        let hash = line
+        if self.poison == 0 {
+            return false;
+        }
+        if self.kind == AccountKind::Observations {
+            let points = instruments_of(line).unwrap_or_default();
+            return points.iter().any(|(point, _)| self.is_poisoned(point));
+        }
+        self.is_poisoned(line)
+    }
+
+    fn is_poisoned(&self, text: &[u8]) -> bool {
+        let hash = text
             .iter()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
-        self.poison != 0 && (hash >> 32) % self.poison == 0
+        (hash >> 32) % self.poison == 0
     }
 }
 
-/// The series and time of a line, which make a point, and the requests that it stands for. No name here has a space.
+/// The series and time of a line, which make a point, and the requests that it stands for.
 pub(crate) fn point_of(line: &[u8]) -> Result<(Vec<u8>, u64), String> {
-    let mut parts = line.split(|byte| *byte == b' ');
-    let (Some(series), Some(fields), Some(time), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(format!("no point: {}", String::from_utf8_lossy(line)));
-    };
+    let [series, fields, time] = parts_of(line)?;
     let requests = match fields.strip_prefix(b"requests=") {
         None => 1,
         Some(rest) => {
@@ -125,4 +153,35 @@ pub(crate) fn point_of(line: &[u8]) -> Result<(Vec<u8>, u64), String> {
         }
     };
     Ok(([series, time].join(&b' '), requests))
+}
+
+/// The same for each own instrument that a line has, and its observations.
+fn instruments_of(line: &[u8]) -> Result<Vec<(Vec<u8>, u64)>, String> {
+    let [series, _, time] = parts_of(line)?;
+    let calls = shown_in(line)?.of_each()?;
+    let found = ModelledInstrument::ALL.iter().zip(calls).filter(|(_, calls)| *calls != 0);
+    Ok(found.map(|(instrument, calls)| ([series, time, instrument.name().as_bytes()].join(&b' '), calls)).collect())
+}
+
+/// What the fields of a line show of own instruments.
+pub(crate) fn shown_in(line: &[u8]) -> Result<ShownCalls, String> {
+    let [_, fields, _] = parts_of(line)?;
+    let mut shown = ShownCalls::default();
+    for field in str::from_utf8(fields).map_err(|error| error.to_string())?.split(',') {
+        let parts =
+            field.split_once('=').and_then(|(name, value)| Some((name, value.trim_end_matches('i').parse().ok()?)));
+        if !parts.is_some_and(|(name, value)| shown.add(name, value)) {
+            return Err(format!("no field of an own instrument: {field}"));
+        }
+    }
+    Ok(shown)
+}
+
+/// Measurement and tags, fields, and time. No name here has a space.
+fn parts_of(line: &[u8]) -> Result<[&[u8]; 3], String> {
+    let mut parts = line.split(|byte| *byte == b' ');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(series), Some(fields), Some(time), None) => Ok([series, fields, time]),
+        _ => Err(format!("no point: {}", String::from_utf8_lossy(line))),
+    }
 }

@@ -27,12 +27,12 @@ pub(crate) struct KernelNature {
 pub(crate) struct Kernel {
     nature: KernelNature,
     sockets: Vec<ModelSocket>,
-    /// Requests that a datagram stands for.
-    requests_of: fn(&[u8]) -> Result<u64, String>,
+    /// Requests, or observations, that a datagram stands for.
+    counted_in: fn(&[u8]) -> Result<u64, String>,
     /// The address that the receiver has now.
     home: usize,
     refusal_told: Option<Tick>,
-    /// Requests of datagrams that have arrived.
+    /// What datagrams that have arrived stand for.
     pub(crate) received: u64,
     /// The same of those that were taken and never arrived, of which nobody is told where the receiver is far.
     pub(crate) lost: u64,
@@ -58,15 +58,19 @@ struct ModelSocket {
 const BYTES: usize = 100;
 
 impl Kernel {
-    pub(crate) fn new(nature: KernelNature, sockets: usize, requests_of: fn(&[u8]) -> Result<u64, String>) -> Self {
+    pub(crate) fn new(nature: KernelNature, sockets: usize, counted_in: fn(&[u8]) -> Result<u64, String>) -> Self {
         let sockets = vec![ModelSocket::default(); sockets];
-        Self { nature, sockets, requests_of, home: 0, refusal_told: None, received: 0, lost: 0 }
+        Self { nature, sockets, counted_in, home: 0, refusal_told: None, received: 0, lost: 0 }
     }
 
-    /// Requests of packets that were begun and not yet written to their end.
+    /// What packets stand for that were begun and not yet written to their end.
     pub(crate) fn begun(&self) -> u64 {
         let frames = self.sockets.iter().filter_map(|socket| socket.frame.get(4..));
-        frames.map(|packet| (self.requests_of)(packet).unwrap_or_default()).sum()
+        frames.map(|packet| (self.counted_in)(packet).unwrap_or_default()).sum()
+    }
+
+    pub(crate) const fn is_stream(&self) -> bool {
+        self.nature.is_stream
     }
 
     /// Whether what the kernel took has arrived, unless it tells otherwise.
@@ -149,11 +153,11 @@ impl Kernel {
         (socket.holds, socket.empty_at) = (socket.holds + taken, tick.after(shared.weather.drains_in));
         let is_home = socket.to == Some(call::address(self.home));
         for datagram in bytes.chunks(segment.max(1)).take(taken) {
-            let requests = (self.requests_of)(datagram)?;
+            let counted = (self.counted_in)(datagram)?;
             if is_home && !shared.weather.dead_receiver {
-                self.received += requests;
+                self.received += counted;
             } else {
-                self.lost += requests;
+                self.lost += counted;
                 self.refuse(number, tick);
             }
         }
@@ -230,7 +234,7 @@ impl Kernel {
         }
         let frame = std::mem::take(&mut socket.frame);
         socket.written = 0;
-        self.received += (self.requests_of)(&frame[4..])?;
+        self.received += (self.counted_in)(&frame[4..])?;
         Ok(Ok(()))
     }
 }

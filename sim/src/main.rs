@@ -50,17 +50,18 @@ impl SimTotals {
     fn add(&mut self, one: SimulationSummary) {
         self.seeds += 1;
         self.sum.requests += one.requests;
+        self.sum.observations += one.observations;
         self.sum.starts += one.starts;
         self.sum.steps += one.steps;
         self.sum.virtual_time += one.virtual_time;
     }
 
     fn show(&self, since: Instant) {
-        let Self { seeds, sum: SimulationSummary { requests, starts, steps, virtual_time } } = self;
+        let Self { seeds, sum: SimulationSummary { requests, observations, starts, steps, virtual_time } } = self;
         let seconds = since.elapsed().as_secs_f64();
         println!(
-            "{seeds} seeds in {seconds:.1} s ({:.0} a second): {requests} requests, {starts} starts of exporters, {steps} \
-             steps, {:.1} virtual hours",
+            "{seeds} seeds in {seconds:.1} s ({:.0} a second): {requests} requests, {observations} observations, {starts} \
+             starts of exporters, {steps} steps, {:.1} virtual hours",
             *seeds as f64 / seconds,
             virtual_time.as_secs_f64() / 3_600.0
         );

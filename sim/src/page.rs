@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::export::Tick;
 use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
-use loaddensity_metrics_core::{Begun, DropReason, Exporter, Linger, Lingering};
+use loaddensity_metrics_core::{AccountKind, Begun, DropReason, Exporter, Linger, Lingering};
 
-use crate::shared::Shared;
+use crate::instruments::ShownCalls;
+use crate::shared::{RecordedTotals, Shared};
 
 /// The page, its scraper, and what it has read.
 pub(crate) struct ModelledScrape<'a> {
@@ -14,12 +15,12 @@ pub(crate) struct ModelledScrape<'a> {
     /// When it reads on, or begins the next page.
     due: Tick,
     interval: Duration,
-    /// Requests that were counted before the start.
-    before: u64,
-    /// The largest total of a page that was read to its end, as its bytes say.
-    delivered: u64,
+    /// What was counted before the start.
+    before: RecordedTotals,
+    /// The largest totals of pages that were read to their ends, as their bytes say.
+    delivered: RecordedTotals,
     linger: Option<(Linger, Tick)>,
-    is_done: bool,
+    done: Option<DropReason>,
 }
 
 struct PageInRead<'a> {
@@ -31,23 +32,26 @@ struct PageInRead<'a> {
 impl<'a> ModelledScrape<'a> {
     pub(crate) fn new(shared: &mut Shared<'a>) -> Self {
         shared.pump.accounts().open(Exporter::Prometheus);
+        if shared.has_instruments() {
+            shared.pump.accounts().observations().open(Exporter::Prometheus);
+        }
         let interval = shared.choices.one_of(&[1, 5, 15].map(Duration::from_secs));
-        let before = shared.registry.requests();
-        Self { page: None, due: shared.tick(), interval, before, delivered: 0, linger: None, is_done: false }
+        let (before, delivered) = (shared.counted(), RecordedTotals::default());
+        Self { page: None, due: shared.tick(), interval, before, delivered, linger: None, done: None }
     }
 
-    /// Requests since the start that a scraper has seen.
-    pub(crate) const fn stored(&self) -> u64 {
-        self.delivered.saturating_sub(self.before)
+    /// Requests, or observations, since the start that a scraper has seen.
+    pub(crate) fn stored(&self, kind: AccountKind) -> u64 {
+        self.delivered.of(kind).saturating_sub(self.before.of(kind))
     }
 
-    pub(crate) const fn is_done(&self) -> bool {
-        self.is_done
+    pub(crate) const fn done(&self) -> Option<DropReason> {
+        self.done
     }
 
     pub(crate) fn due(&self, shared: &Shared<'a>) -> Tick {
         match &self.linger {
-            _ if self.is_done => Tick::NEVER,
+            _ if self.done.is_some() => Tick::NEVER,
             Some((linger, stopped)) => match linger.poll(shared.tick().since(*stopped)) {
                 Lingering::Serve(left) => self.due.min(shared.clock.after(left)),
                 Lingering::Seen | Lingering::Over => shared.tick(),
@@ -60,7 +64,7 @@ impl<'a> ModelledScrape<'a> {
     pub(crate) fn stop(&mut self, limit: Duration, shared: &mut Shared<'a>) {
         match shared.pump.accounts().linger(Exporter::Prometheus, limit) {
             Some(linger) => self.linger = Some((linger, shared.tick())),
-            None => self.end(shared),
+            None => self.done = Some(DropReason::Unscraped),
         }
     }
 
@@ -68,7 +72,7 @@ impl<'a> ModelledScrape<'a> {
         if let Some((linger, stopped)) = &self.linger
             && !matches!(linger.poll(shared.tick().since(*stopped)), Lingering::Serve(_))
         {
-            self.end(shared);
+            self.done = Some(DropReason::Unscraped);
             return Ok(());
         }
         if shared.tick() < self.due {
@@ -103,30 +107,34 @@ impl<'a> ModelledScrape<'a> {
 
     /// The kernel has the last byte.
     fn deliver(&mut self, reading: &PageInRead<'a>, shared: &mut Shared<'a>) -> Result<(), String> {
-        let (shown, totals) = (total_in(&reading.bytes)?, reading.page.totals());
-        let total = totals.requests;
-        if shown != total {
-            return Err(format!("a page shows {shown} requests and says {total}"));
+        let (shown, totals) = (totals_in(&reading.bytes)?, reading.page.totals());
+        if (shown.requests, shown.observations) != (totals.requests, totals.observations) {
+            return Err(format!("a page shows {shown:?} and says {totals:?}"));
         }
-        shared.note(|| format!("page: {total} requests"));
+        shared.note(|| format!("page: {totals:?}"));
         let counted = self.linger.as_mut().map_or(totals, |(linger, _)| linger.delivered(totals, reading.begun));
-        self.delivered = self.delivered.max(total);
+        self.delivered.requests = self.delivered.requests.max(shown.requests);
+        self.delivered.observations = self.delivered.observations.max(shown.observations);
         shared.pump.accounts().delivered(Exporter::Prometheus, counted);
         Ok(())
-    }
-
-    fn end(&mut self, shared: &mut Shared<'a>) {
-        shared.pump.accounts().close(Exporter::Prometheus, DropReason::Unscraped);
-        self.is_done = true;
     }
 }
 
 const TURN: Duration = Duration::from_micros(1);
 
-/// The sum of the counter's lines.
-fn total_in(page: &[u8]) -> Result<u64, String> {
+/// The sum of the counter's lines, and the observations that the lines of own instruments stand for.
+fn totals_in(page: &[u8]) -> Result<RecordedTotals, String> {
     let page = str::from_utf8(page).map_err(|error| error.to_string())?;
-    let lines = page.lines().filter(|line| line.starts_with("loaddensity_requests_total{"));
-    let values = lines.map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok()));
-    values.sum::<Option<u64>>().ok_or_else(|| "a counter is no number".into())
+    let (mut requests, mut shown) = (0, ShownCalls::default());
+    for line in page.lines() {
+        let Some(line) = line.strip_prefix("loaddensity_") else { continue };
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        let value = line.rsplit(' ').next().unwrap_or_default();
+        if name == "requests_total" {
+            requests += value.parse::<u64>().map_err(|error| format!("{line}: {error}"))?;
+        } else if let Ok(value) = value.parse() {
+            shown.add(name, value);
+        }
+    }
+    Ok(RecordedTotals { requests, observations: shown.all()? })
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::export::posts::{
-    IntervalPoints, PostAction, PostLimits, PostMachine, RequestPoints, Schedule,
+    InstrumentPoints, IntervalPoints, PostAction, PostLimits, PostMachine, RequestPoints, Schedule,
 };
 use loaddensity_metrics_core::export::{BodyInput, Tick};
-use loaddensity_metrics_core::influxdb::{IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision};
-use loaddensity_metrics_core::{ConstantLabels, DropReason, Exporter, Packer, Phase};
+use loaddensity_metrics_core::influxdb::{
+    InstrumentEncoder, InstrumentRows, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision,
+};
+use loaddensity_metrics_core::{AccountKind, ConstantLabels, DropReason, Exporter, ObservedRows, Packer, Phase};
 
 use crate::call::Calls;
 use crate::influxdb::InfluxdbStore;
@@ -35,6 +37,8 @@ enum PostedPoints<'a> {
     Requests { packer: Box<Packer<LineEncoder<'a>>>, stopped: Option<Queue<'a>> },
     /// What came in an interval.
     Intervals(Box<IntervalPoints<'a, Vec<u64>>>),
+    /// What own instruments counted in an interval.
+    Instruments(Box<InstrumentPoints<'a, Vec<u64>>>),
 }
 
 impl<'a> Posts<'a> {
@@ -63,23 +67,30 @@ impl<'a> Posts<'a> {
         Ok(Self::new(PostedPoints::Intervals(Box::new(points)), schedule, shared))
     }
 
+    /// Starts with what own instruments count, over a connection of its own.
+    pub(crate) fn instruments(shared: &mut Shared<'a>) -> Result<Self, String> {
+        let (points, every) = instrument_points(shared)?;
+        let schedule = Schedule::Intervals { every, always_anew: false };
+        Ok(Self::new(PostedPoints::Instruments(Box::new(points)), schedule, shared))
+    }
+
     fn new(points: PostedPoints<'a>, schedule: Schedule, shared: &mut Shared<'a>) -> Self {
         let timeout = shared.choices.one_of(&[2_000, 300, 10_000].map(Duration::from_millis));
         let limits = PostLimits::new(timeout, BODY, schedule).points(shared.choices.one_of(&[1_000, 5, 50]));
         Self {
             machine: PostMachine::new(&limits, shared.choices.below(1 << 16) as u64),
+            store: InfluxdbStore::new(points.kind(), shared),
             points,
             calls: Calls::default(),
-            store: InfluxdbStore::new(shared),
             out: vec![0; BODY],
             wait: (Tick::default(), 0),
             done: None,
         }
     }
 
-    /// Requests that the server has.
+    /// Requests, or observations, that the server has.
     pub(crate) fn stored(&self) -> u64 {
-        self.store.requests()
+        self.store.counted()
     }
 
     /// Requests that may count as refused although the server has them.
@@ -93,7 +104,7 @@ impl<'a> Posts<'a> {
     }
 
     pub(crate) const fn sends_sums(&self) -> bool {
-        matches!(self.points, PostedPoints::Intervals(_))
+        matches!(self.points, PostedPoints::Intervals(_) | PostedPoints::Instruments(_))
     }
 
     pub(crate) const fn done(&self) -> Option<DropReason> {
@@ -108,7 +119,7 @@ impl<'a> Posts<'a> {
             PostedPoints::Requests { .. } => {
                 shared.queues.iter().find(|(owner, _)| *owner == Exporter::Influxdb).map_or(0, |(_, queue)| queue.len())
             }
-            PostedPoints::Intervals(_) => 0,
+            PostedPoints::Intervals(_) | PostedPoints::Instruments(_) => 0,
         };
         if waiting >= self.wait.1 && waiting != 0 { shared.tick() } else { self.wait.0.min(self.calls.due()) }
     }
@@ -134,14 +145,14 @@ impl<'a> Posts<'a> {
         });
         for _ in 0..MOST_POLLS {
             let action = self.poll(shared);
-            shared.note(|| format!("InfluxDB: {action:?}"));
+            shared.note(|| format!("InfluxDB, {:?}: {action:?}", self.points.kind()));
             match action {
                 PostAction::Resolve { id } => self.calls.resolve(id, shared)?,
                 PostAction::Connect { id, .. } => self.calls.connect(id, shared)?,
                 PostAction::Send { id, range } => {
                     let kept = self.calls.is_kept();
                     let reply = self.store.take(&self.out[range], kept, shared)?;
-                    shared.note(|| format!("InfluxDB: makes {reply:?} of it, has {}", self.store.requests()));
+                    shared.note(|| format!("InfluxDB: makes {reply:?} of it, has {}", self.store.counted()));
                     self.calls.send(id, reply, shared)?;
                 }
                 PostAction::Cancel { id } => {
@@ -154,7 +165,14 @@ impl<'a> Posts<'a> {
                     return Ok(());
                 }
                 PostAction::Done { cause } => {
-                    self.end(cause, shared);
+                    match &mut self.points {
+                        PostedPoints::Requests { stopped, .. } => {
+                            stopped.iter_mut().for_each(|queue| queue.abandon(cause));
+                        }
+                        PostedPoints::Intervals(points) => debug_assert!(points.is_empty()),
+                        PostedPoints::Instruments(points) => debug_assert!(points.is_empty()),
+                    }
+                    self.done = Some(cause);
                     return Ok(());
                 }
             }
@@ -173,6 +191,7 @@ impl<'a> Posts<'a> {
         let out = if self.calls.has_body() { &mut [][..] } else { &mut self.out[..] };
         match &mut self.points {
             PostedPoints::Intervals(points) => self.machine.poll(now, &mut **points, out),
+            PostedPoints::Instruments(points) => self.machine.poll(now, &mut **points, out),
             PostedPoints::Requests { packer, stopped } => {
                 let queue = stopped.as_mut().or_else(|| {
                     shared.queues.iter_mut().find(|(owner, _)| *owner == Exporter::Influxdb).map(|(_, queue)| queue)
@@ -184,22 +203,36 @@ impl<'a> Posts<'a> {
             }
         }
     }
+}
 
-    /// Drops the rest, as the shell does.
-    fn end(&mut self, cause: DropReason, shared: &mut Shared<'a>) {
-        match &mut self.points {
-            PostedPoints::Requests { stopped, .. } => {
-                if let Some(queue) = stopped {
-                    queue.abandon(cause);
-                }
-            }
-            PostedPoints::Intervals(points) => {
-                debug_assert!(points.is_empty());
-                shared.pump.accounts().close(Exporter::Influxdb, cause);
-            }
+impl PostedPoints<'_> {
+    const fn kind(&self) -> AccountKind {
+        match self {
+            Self::Requests { .. } | Self::Intervals(_) => AccountKind::Requests,
+            Self::Instruments(_) => AccountKind::Observations,
         }
-        self.done = Some(cause);
     }
+}
+
+/// What own instruments count from now on, with their account, and how long an interval is.
+pub(crate) fn instrument_points<'a>(
+    shared: &mut Shared<'a>,
+) -> Result<(InstrumentPoints<'a, Vec<u64>>, Duration), String> {
+    let every = shared.choices.one_of(&[10, 1].map(Duration::from_secs));
+    let labels = ConstantLabels::default();
+    let encoder = InstrumentEncoder::new(shared.registry, "load", &labels, Precision::Nanosecond);
+    let encoder = encoder.map_err(|error| error.to_string())?;
+    let rows = InstrumentRows::on_heap(shared.registry, observed_rows(shared));
+    let ledger = shared.pump.accounts().observations().open_after(Exporter::Influxdb, rows.before());
+    let times = IntervalTimes::new(Precision::Nanosecond, every, Phase::NONE);
+    Ok((InstrumentPoints::new(shared.registry, (rows, ledger), (encoder, times)), every))
+}
+
+/// Intervals of own instruments, which have begun.
+pub(crate) fn observed_rows(shared: &Shared<'_>) -> ObservedRows<Vec<u64>> {
+    let mut rows = ObservedRows::on_heap(shared.registry);
+    rows.freeze_some(shared.registry, usize::MAX);
+    rows
 }
 
 /// More polls at one moment than any machine needs.

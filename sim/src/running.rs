@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loaddensity_metrics_core::export::Tick;
-use loaddensity_metrics_core::{Account, DropReason, Exporter};
+use loaddensity_metrics_core::{Account, AccountKind, DropReason, Exporter};
 
 use crate::datagrams::Datagrams;
 use crate::exports::Exports;
@@ -15,10 +15,19 @@ use crate::shared::Shared;
 pub(crate) struct ModelledExporter<'a> {
     pub(crate) exporter: Exporter,
     mode: ExporterMode<'a>,
-    /// Requests that were recorded before the start, and before the stop.
+    /// What sends own instruments, where the shell has a task of its own for them.
+    side: Option<ExporterMode<'a>>,
+    spans: Vec<AccountSpan>,
+    deadline: Tick,
+    /// It is over, and so are its accounts.
+    is_done: bool,
+}
+
+/// What an account is of, and what had been recorded of it before the start, and before the stop.
+struct AccountSpan {
+    kind: AccountKind,
     started_after: u64,
     stopped_after: Option<u64>,
-    deadline: Tick,
 }
 
 enum ExporterMode<'a> {
@@ -43,117 +52,211 @@ impl<'a> ModelledExporter<'a> {
             Exporter::OpenTelemetry => ExporterMode::Exports(Box::new(Exports::new(which == 1, shared))),
             _ => ExporterMode::Page(Box::new(ModelledScrape::new(shared))),
         };
+        let (side, recorded) = (mode.side(exporter, shared)?, shared.recorded);
         shared.note(|| format!("{exporter}: started"));
-        let started_after = shared.recorded;
-        Ok(Self { exporter, mode, started_after, stopped_after: None, deadline: Tick::NEVER })
+        let span = |kind| AccountSpan { kind, started_after: recorded.of(kind), stopped_after: None };
+        let observations = shared.has_instruments().then(|| span(AccountKind::Observations));
+        let spans = [span(AccountKind::Requests)].into_iter().chain(observations).collect();
+        Ok(Self { exporter, mode, side, spans, deadline: Tick::NEVER, is_done: false })
     }
 
     pub(crate) fn due(&self, shared: &Shared<'a>) -> Tick {
-        let due = match &self.mode {
-            ExporterMode::Posts(posts) => posts.due(shared),
-            ExporterMode::Exports(exports) => exports.due(),
-            ExporterMode::Datagrams(datagrams) => datagrams.due(shared),
-            ExporterMode::Page(page) => page.due(shared),
-        };
+        let due = self.modes().map(|mode| mode.due(shared)).min().unwrap_or(Tick::NEVER);
         // One that is due is run now, not before.
         if due == Tick::NEVER { due } else { due.max(shared.tick()) }
     }
 
     pub(crate) fn run(&mut self, shared: &mut Shared<'a>) -> Result<(), String> {
-        match &mut self.mode {
-            ExporterMode::Posts(posts) => posts.run(shared),
-            ExporterMode::Exports(exports) => exports.run(shared),
-            ExporterMode::Datagrams(datagrams) => datagrams.run(shared),
-            ExporterMode::Page(page) => page.run(shared),
+        for mode in [&mut self.mode].into_iter().chain(&mut self.side) {
+            if mode.due(shared) <= shared.tick() {
+                mode.run(shared)?;
+            }
         }
+        self.end(shared);
+        Ok(())
     }
 
     /// Asks it to stop within this time. Of several deadlines the nearest counts.
     pub(crate) fn stop(&mut self, within: Duration, shared: &mut Shared<'a>) {
         let deadline = shared.clock.after(within);
-        if matches!(self.mode, ExporterMode::Page(_)) && self.stopped_after.is_some() {
+        if matches!(self.mode, ExporterMode::Page(_)) && self.is_stopping() {
             return;
         }
-        self.stopped_after.get_or_insert(shared.recorded);
+        for span in &mut self.spans {
+            span.stopped_after.get_or_insert_with(|| shared.recorded.of(span.kind));
+        }
         self.deadline = self.deadline.min(deadline);
         shared.note(|| format!("{}: to stop within {within:?}", self.exporter));
-        match &mut self.mode {
-            ExporterMode::Posts(posts) => posts.stop(deadline, shared),
-            ExporterMode::Exports(exports) => exports.stop(deadline, shared),
-            ExporterMode::Datagrams(datagrams) => datagrams.stop(deadline, shared),
-            ExporterMode::Page(page) => page.stop(within, shared),
+        for mode in [&mut self.mode].into_iter().chain(&mut self.side) {
+            mode.stop((within, deadline), shared);
         }
+        self.end(shared);
     }
 
-    pub(crate) const fn is_stopping(&self) -> bool {
-        self.stopped_after.is_some()
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.spans.iter().any(|span| span.stopped_after.is_some())
     }
 
-    pub(crate) fn is_done(&self) -> bool {
-        match &self.mode {
-            ExporterMode::Posts(posts) => posts.done().is_some(),
-            ExporterMode::Exports(exports) => exports.done().is_some(),
-            ExporterMode::Datagrams(datagrams) => datagrams.done().is_some(),
-            ExporterMode::Page(page) => page.is_done(),
-        }
+    pub(crate) const fn is_done(&self) -> bool {
+        self.is_done
     }
 
-    /// Whether something waits that a backend which is well would have taken.
-    pub(crate) fn holds(&self, shared: &Shared<'a>) -> bool {
-        let has_only_poison = matches!(&self.mode, ExporterMode::Posts(posts) if posts.has_only_poison());
-        shared.registry.account(self.exporter).held != 0 && !has_only_poison
+    /// What waits although a backend which is well would have taken it.
+    pub(crate) fn held(&self, shared: &Shared<'a>) -> Option<Account> {
+        let mut held = self.spans.iter().filter(|span| !self.sender(span.kind).has_only_poison());
+        held.find_map(|span| Some(shared.account(span.kind, self.exporter)).filter(|account| account.held != 0))
     }
 
-    /// The law of accounting, against what the backend really has.
+    /// The law of accounting, against what the backend really has, of requests and of observations.
     pub(crate) fn check(&self, shared: &Shared<'a>) -> Result<(), String> {
-        let account = shared.registry.account(self.exporter);
+        self.spans
+            .iter()
+            .try_for_each(|span| self.check_account(span, shared).map_err(|what| format!("{:?}: {what}", span.kind)))
+    }
+
+    fn check_account(&self, span: &AccountSpan, shared: &Shared<'a>) -> Result<(), String> {
+        let account = shared.account(span.kind, self.exporter);
         let broken = |what: &str| Err(format!("{what}: {account:?}"));
         if !account.balanced() {
             return broken("recorded is not sent, dropped and held");
         }
-        if !self.is_done() && shared.tick() > self.deadline.after(SLACK) {
+        if !self.is_done && shared.tick() > self.deadline.after(SLACK) {
             return broken("a stop goes on after its deadline");
         }
-        if self.is_done() && account.held != 0 {
+        if self.is_done && account.held != 0 {
             return broken("something is held after the stop");
         }
-        // What sums are sent of counts until the last of them is.
-        let frozen = self.stopped_after.filter(|_| !self.sends_sums());
-        let recorded = frozen.unwrap_or(shared.recorded) - self.started_after;
-        if account.recorded != recorded {
-            return broken(&format!("{recorded} requests were recorded"));
+        let sender = self.sender(span.kind);
+        // A page that lingers does so for requests and for observations.
+        let is_early = self.is_done && shared.tick() < self.deadline;
+        if is_early && matches!(sender, ExporterMode::Page(_)) && account.dropped.total() != 0 {
+            return broken("a page ends before its time is over and its last values were seen");
         }
-        self.check_stored(&account)
+        // What sums are sent of counts until the last of them is.
+        let frozen = span.stopped_after.filter(|_| !sender.sends_sums());
+        let recorded = frozen.unwrap_or_else(|| shared.recorded.of(span.kind)) - span.started_after;
+        if account.recorded != recorded {
+            return broken(&format!("{recorded} were recorded"));
+        }
+        sender.check_stored(span.kind, &account)
+    }
+
+    fn modes(&self) -> impl Iterator<Item = &ExporterMode<'a>> {
+        [&self.mode].into_iter().chain(&self.side)
+    }
+
+    fn sender(&self, kind: AccountKind) -> &ExporterMode<'a> {
+        self.side.as_ref().filter(|_| kind == AccountKind::Observations).unwrap_or(&self.mode)
+    }
+
+    /// Closes the accounts once all of it is over, as the shell does.
+    fn end(&mut self, shared: &mut Shared<'a>) {
+        if self.is_done || self.modes().any(|mode| mode.done().is_none()) {
+            return;
+        }
+        for AccountSpan { kind, .. } in &self.spans {
+            let (sender, accounts) = (self.sender(*kind), shared.pump.accounts());
+            let accounts = if *kind == AccountKind::Observations { accounts.observations() } else { accounts };
+            if let Some(cause) = sender.done().filter(|_| !sender.has_queue()) {
+                accounts.close(self.exporter, cause);
+            }
+        }
+        self.is_done = true;
+    }
+}
+
+impl<'a> ExporterMode<'a> {
+    /// What sends own instruments beside this one; `None` where there are none, or this one sends them.
+    fn side(&self, exporter: Exporter, shared: &mut Shared<'a>) -> Result<Option<Self>, String> {
+        if !shared.has_instruments() {
+            return Ok(None);
+        }
+        Ok(match self {
+            Self::Posts(_) => Some(Self::Posts(Box::new(Posts::instruments(shared)?))),
+            Self::Datagrams(_) if exporter == Exporter::Influxdb => {
+                Some(Self::Datagrams(Box::new(Datagrams::instrument_lines(shared)?)))
+            }
+            Self::Datagrams(datagrams) => {
+                Some(Self::Datagrams(Box::new(Datagrams::instrument_messages(datagrams.is_stream(), shared)?)))
+            }
+            Self::Exports(_) | Self::Page(_) => None,
+        })
+    }
+
+    fn due(&self, shared: &Shared<'a>) -> Tick {
+        match self {
+            Self::Posts(posts) => posts.due(shared),
+            Self::Exports(exports) => exports.due(),
+            Self::Datagrams(datagrams) => datagrams.due(shared),
+            Self::Page(page) => page.due(shared),
+        }
+    }
+
+    fn run(&mut self, shared: &mut Shared<'a>) -> Result<(), String> {
+        match self {
+            Self::Posts(posts) => posts.run(shared),
+            Self::Exports(exports) => exports.run(shared),
+            Self::Datagrams(datagrams) => datagrams.run(shared),
+            Self::Page(page) => page.run(shared),
+        }
+    }
+
+    fn stop(&mut self, (within, deadline): (Duration, Tick), shared: &mut Shared<'a>) {
+        match self {
+            Self::Posts(posts) => posts.stop(deadline, shared),
+            Self::Exports(exports) => exports.stop(deadline, shared),
+            Self::Datagrams(datagrams) => datagrams.stop(deadline, shared),
+            Self::Page(page) => page.stop(within, shared),
+        }
+    }
+
+    fn done(&self) -> Option<DropReason> {
+        match self {
+            Self::Posts(posts) => posts.done(),
+            Self::Exports(exports) => exports.done(),
+            Self::Datagrams(datagrams) => datagrams.done(),
+            Self::Page(page) => page.done(),
+        }
+    }
+
+    const fn has_only_poison(&self) -> bool {
+        matches!(self, Self::Posts(posts) if posts.has_only_poison())
     }
 
     fn sends_sums(&self) -> bool {
-        match &self.mode {
-            ExporterMode::Posts(posts) => posts.sends_sums(),
-            ExporterMode::Exports(_) => true,
-            ExporterMode::Datagrams(_) | ExporterMode::Page(_) => false,
+        match self {
+            Self::Posts(posts) => posts.sends_sums(),
+            Self::Exports(_) => true,
+            Self::Datagrams(datagrams) => datagrams.sends_sums(),
+            Self::Page(_) => false,
         }
     }
 
-    fn check_stored(&self, account: &Account) -> Result<(), String> {
+    /// Whether it gets every request, through a queue, whose end closes the account.
+    fn has_queue(&self) -> bool {
+        matches!(self, Self::Posts(_) | Self::Datagrams(_)) && !self.sends_sums()
+    }
+
+    fn check_stored(&self, kind: AccountKind, account: &Account) -> Result<(), String> {
         let dropped = |cause| account.dropped.get(cause);
         let unknown = account.held + dropped(DropReason::Unconfirmed);
-        let (most_sent, stored, most_stored) = match &self.mode {
+        let (most_sent, stored, most_stored) = match self {
             // Where a server takes some of an interval's points and does not say which, the heaviest count as refused. So does a
             // point over which an ill server fails alone, although it has it.
-            ExporterMode::Posts(posts) => {
+            Self::Posts(posts) => {
                 let heaviest = if posts.sends_sums() { dropped(DropReason::Refused) } else { posts.doubtful() };
                 (posts.stored(), posts.stored(), account.sent + unknown + heaviest)
             }
             // A receiver that took one part of one export and another part of another has more than any of them.
-            ExporterMode::Exports(exports) if !exports.is_delta() => {
-                (exports.stored(), exports.stored(), account.recorded)
+            Self::Exports(exports) if !exports.is_delta() => {
+                (exports.stored(kind), exports.stored(kind), account.recorded)
             }
             // Which points a partial success means is not known: the heaviest count.
-            ExporterMode::Exports(exports) => {
-                (exports.stored(), exports.stored(), account.sent + unknown + dropped(DropReason::Rejected))
+            Self::Exports(exports) => {
+                (exports.stored(kind), exports.stored(kind), account.sent + unknown + dropped(DropReason::Rejected))
             }
-            ExporterMode::Page(page) => (page.stored(), account.sent, u64::MAX),
-            ExporterMode::Datagrams(datagrams) => {
+            Self::Page(page) => (page.stored(kind), account.sent, u64::MAX),
+            Self::Datagrams(datagrams) => {
                 let kernel = datagrams.kernel();
                 let untold = if kernel.is_exact() { 0 } else { kernel.lost };
                 let sent = kernel.received + kernel.begun() + untold;

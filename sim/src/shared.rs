@@ -1,7 +1,7 @@
 //! What all parts of a simulation share: the registry, the pump, the time, the weather and the choices.
 
 use loaddensity_metrics_core::export::Tick;
-use loaddensity_metrics_core::{Event, Exporter, Pump, Registry, Sink};
+use loaddensity_metrics_core::{Account, AccountKind, Event, Exporter, Pump, Registry, Sink};
 
 use crate::choices::Choices;
 use crate::clock::VirtualClock;
@@ -19,15 +19,46 @@ pub(crate) struct Shared<'a> {
     pub(crate) clock: VirtualClock,
     pub(crate) weather: Weather,
     pub(crate) choices: Choices,
-    /// Requests that the engine has recorded.
-    pub(crate) recorded: u64,
+    /// What the engine has recorded.
+    pub(crate) recorded: RecordedTotals,
     /// What has happened, where somebody wants to read it.
     pub(crate) trace: Option<Vec<String>>,
+}
+
+/// How many requests, and how many observations.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RecordedTotals {
+    pub(crate) requests: u64,
+    pub(crate) observations: u64,
+}
+
+impl RecordedTotals {
+    pub(crate) fn of(self, kind: AccountKind) -> u64 {
+        if kind == AccountKind::Observations { self.observations } else { self.requests }
+    }
 }
 
 impl<'a> Shared<'a> {
     pub(crate) fn tick(&self) -> Tick {
         self.clock.tick()
+    }
+
+    /// Whether the engine has instruments of its own.
+    pub(crate) fn has_instruments(&self) -> bool {
+        self.registry.has_room_for_instruments()
+    }
+
+    /// What the registry has counted.
+    pub(crate) fn counted(&self) -> RecordedTotals {
+        RecordedTotals { requests: self.registry.requests(), observations: self.registry.observations() }
+    }
+
+    /// An exporter's account of requests, or of observations.
+    pub(crate) fn account(&self, kind: AccountKind, exporter: Exporter) -> Account {
+        match kind {
+            AccountKind::Observations => self.registry.observation_account(exporter),
+            _ => self.registry.account(exporter),
+        }
     }
 
     /// Empties the rings into all queues.

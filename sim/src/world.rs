@@ -1,5 +1,6 @@
 //! One simulation from its beginning to its end: what happens next, and whether the law holds after it.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use loaddensity_metrics_core::export::{Tick, pace};
@@ -8,12 +9,15 @@ use loaddensity_metrics_core::{Exporter, HeapStorage, Registry};
 use crate::choices::Choices;
 use crate::clock::VirtualClock;
 use crate::engine::Engine;
+use crate::instruments::ModelledInstrument;
 use crate::running::ModelledExporter;
-use crate::shared::Shared;
+use crate::shared::{RecordedTotals, Shared};
 use crate::weather::Weather;
 
 /// More things than happen in any simulation.
 const MOST_STEPS: u64 = 5_000_000;
+/// Of ten engines those with these numbers have instruments of their own.
+const OBSERVING: Range<usize> = 1..4;
 /// The time in which a backend that is well gets all that was held.
 const RECOVERY: Duration = Duration::from_secs(400);
 
@@ -22,6 +26,8 @@ const RECOVERY: Duration = Duration::from_secs(400);
 pub struct SimulationSummary {
     /// Requests that were recorded.
     pub requests: u64,
+    /// Observations of the engine's own instruments that were recorded.
+    pub observations: u64,
     /// Starts of exporters.
     pub starts: u64,
     /// Things that happened, one after the other.
@@ -49,7 +55,9 @@ pub fn simulate(choices: Choices, is_traced: bool) -> Result<SimulationSummary, 
     let mut choices = choices;
     let ring = choices.one_of(&[256, 8, 64]);
     let (series, shards) = (3 + choices.below(4), 1 + choices.below(3));
-    let storage = HeapStorage::new(series, shards, ring).map_err(|error| Violation {
+    let of_a_kind = if OBSERVING.contains(&choices.apart().below(10)) { ModelledInstrument::OF_A_KIND } else { 0 };
+    let storage = HeapStorage::builder(series, shards, ring).counters(of_a_kind).histograms(of_a_kind);
+    let storage = storage.build().map_err(|error| Violation {
         at: Duration::ZERO,
         what: error.to_string(),
         trace: Vec::new(),
@@ -80,12 +88,16 @@ impl<'a> World<'a> {
             clock: VirtualClock::default(),
             weather: Weather::FAIR,
             choices,
-            recorded: 0,
+            recorded: RecordedTotals::default(),
             trace: is_traced.then(Vec::new),
         };
         let least = shared.choices.requests();
         let requests = least + shared.choices.below(least);
-        let engine = Engine::new(requests as u64, &mut shared);
+        let engine = Engine::new(requests as u64, &mut shared).map_err(|what| Violation {
+            at: Duration::ZERO,
+            what,
+            trace: Vec::new(),
+        })?;
         let (pump_due, change_due) = (Tick::NEVER, Tick::default());
         let summary = SimulationSummary::default();
         let mut world = Self { shared, engine, exporters: Vec::new(), pump_due, change_due, summary };
@@ -100,7 +112,8 @@ impl<'a> World<'a> {
 
     fn summary(&self) -> SimulationSummary {
         let virtual_time = self.shared.tick().since(Tick::default());
-        SimulationSummary { requests: self.shared.recorded, virtual_time, ..self.summary }
+        let RecordedTotals { requests, observations } = self.shared.recorded;
+        SimulationSummary { requests, observations, virtual_time, ..self.summary }
     }
 
     fn run_to_the_end(&mut self) -> Result<(), String> {
@@ -116,7 +129,11 @@ impl<'a> World<'a> {
         if self.shared.choices.happens(400) {
             self.heal()?;
         }
-        self.stop_all()
+        self.stop_all()?;
+        match self.shared.registry.usage().unknown_observations {
+            0 => Ok(()),
+            unknown => Err(format!("{unknown} observations were counted nowhere")),
+        }
     }
 
     /// The backends are well from now on: nothing is held for ever.
@@ -125,12 +142,10 @@ impl<'a> World<'a> {
         self.shared.note(|| "all is well from now on".into());
         let end = self.shared.clock.after(RECOVERY);
         while self.step(end)? {}
-        match self.exporters.iter().find(|running| !running.is_stopping() && running.holds(&self.shared)) {
+        let mut held = self.exporters.iter().filter(|running| !running.is_stopping());
+        match held.find_map(|running| running.held(&self.shared)) {
             None => Ok(()),
-            Some(held) => {
-                let account = self.shared.registry.account(held.exporter);
-                Err(format!("held for {RECOVERY:?} although all is well: {account:?}"))
-            }
+            Some(account) => Err(format!("held for {RECOVERY:?} although all is well: {account:?}")),
         }
     }
 
@@ -165,7 +180,7 @@ impl<'a> World<'a> {
             self.change()?;
         }
         if self.engine.due() <= now {
-            self.engine.run(&mut self.shared);
+            self.engine.run(&mut self.shared)?;
             if self.pump_due == Tick::NEVER {
                 self.pump_due = self.shared.clock.after(pace::pause_after(0));
             }

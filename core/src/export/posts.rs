@@ -191,8 +191,9 @@ impl PostMachine {
     /// Begins a call, unless everything is done or no call is due.
     fn begin<S: Items>(&mut self, now: Now, items: &mut S) -> Option<PostAction> {
         self.freeze(now, items);
-        if self.is_reading && !self.read_on(now, items) {
-            return Some(PostAction::Wait { until: now.tick.after(BETWEEN_TURNS), events: usize::MAX });
+        if self.is_reading && !self.stopping.is_overdue(now) && !self.read_on(now, items) {
+            let until = self.stopping.clamp(now.tick.after(BETWEEN_TURNS));
+            return Some(PostAction::Wait { until, events: usize::MAX });
         }
         if self.is_done(now, items) {
             self.drop_front(items, items.len(), self.drop_cause, false);

@@ -239,7 +239,8 @@ fn parse(name: String, text: &str) -> Option<Mutation> {
     let (what, rest) = text.strip_prefix("# ")?.split_once('\n')?;
     let (file, rest) = rest.split_once("\n<<<<<<<\n")?;
     let (old, rest) = rest.split_once("\n=======\n")?;
-    let new = rest.strip_suffix("\n>>>>>>>\n")?;
+    // Nothing may take its place.
+    let new = rest.strip_suffix(">>>>>>>\n")?.strip_suffix('\n').unwrap_or_default();
     Some(Mutation { name, what: what.into(), file: file.into(), old: old.into(), new: new.into() })
 }
 

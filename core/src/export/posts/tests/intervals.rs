@@ -275,3 +275,15 @@ fn check(simulation: &Simulation<Faulty, Rows>, seed: u64) {
     let bad = items.told(|point| server.is_poison(point));
     assert!(items.dropped(DropReason::Refused) <= bad, "{bad} were bad: {:?}, seed {seed}", items.dropped);
 }
+
+#[test]
+fn a_stop_is_over_by_its_deadline_although_the_last_interval_is_not_read_whole() {
+    let (mut posts, mut rows) = (PostMachine::new(&limits(false), 7), Rows::default());
+    rows.offer(9);
+    let deadline = Tick::default().after(Duration::from_micros(50));
+    posts.handle(Now::default(), BodyInput::Stop { deadline });
+    let action = posts.poll(Now::default(), &mut rows, &mut []);
+    assert_eq!(action, PostAction::Wait { until: deadline, events: usize::MAX });
+    let now = Now { tick: deadline, ..Now::default() };
+    assert_eq!(posts.poll(now, &mut rows, &mut []), PostAction::Done { cause: DropReason::Deadline });
+}
