@@ -17,6 +17,7 @@ use loaddensity_metrics_core::{
 pub mod answers;
 pub mod choice;
 mod dogstatsd;
+mod instruments;
 mod own;
 pub mod program;
 mod registry;

@@ -18,7 +18,7 @@
 //! value follow, to be recorded on the other recorder with `OTHER_RECORDER`, and for no series with `OF_RUN`.
 
 use super::choice::Choice;
-use super::own;
+use super::instruments;
 use crate::contract::Spelling;
 use crate::model::Model;
 use crate::model::own::Measured;
@@ -159,8 +159,8 @@ impl<'d> Program<'d> {
     }
 
     fn observe(&mut self, model: &mut Model, recorders: &mut [Recorder<'_>; 2], instruction: u8) {
-        let place = usize::from(instruction % 16) % own::INSTRUMENTS;
-        let declared = own::declared(place, &self.choice.description());
+        let place = usize::from(instruction % 16) % instruments::INSTRUMENTS;
+        let declared = instruments::declared(place, &self.choice.description());
         let recorder = &mut recorders[usize::from(instruction & OTHER_RECORDER != 0)];
         let is_chosen = self.choice.has_instruments();
         if is_chosen {

@@ -6,7 +6,7 @@ use std::path::Path;
 use loaddensity_metrics_core::{ErrorKind, Sample};
 
 use super::choice::Choice;
-use super::own::place_of;
+use super::instruments::place_of;
 use super::program::{DECLARE, OF_RUN, OWN};
 use crate::contract::Spelling;
 use crate::golden::Case;

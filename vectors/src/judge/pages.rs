@@ -8,10 +8,11 @@ use loaddensity_metrics_core::{DropReason, Exporter, Sample, TraceContext};
 use std::collections::BTreeMap;
 
 mod own;
+mod proto_histogram;
 mod protobuf;
-use own::{OwnFamily, OwnSample};
-use protobuf::{histogram_text, shown_histogram, unix_nanos};
-pub use protobuf::{native_bucket, protobuf};
+use own::{OwnSample, OwnTextFamily};
+pub use proto_histogram::native_bucket;
+pub use protobuf::protobuf;
 
 /// Lines of one series on a page: two counters, and two histograms with their sums and counts.
 pub const PAGE_LINES_PER_SERIES: usize = 2 + (LATENCY_LE.len() + 2) + (SIZE_LE.len() + 2);
@@ -64,7 +65,7 @@ pub fn text(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
                 let labels = sample.labels.iter().map(|(key, value)| (*key, value.as_ref()));
                 OwnSample { name: sample.name, labels: labels.collect(), text: sample.text }
             });
-            owns.push(OwnFamily {
+            owns.push(OwnTextFamily {
                 name: family.name,
                 kind: format!("{:?}", family.kind).to_lowercase(),
                 unit: None,
@@ -106,7 +107,7 @@ pub fn open(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
                 let labels = sample.labels.iter().map(|(key, value)| (*key, value.as_str()));
                 OwnSample { name: sample.name, labels: labels.collect(), text: sample.text }
             });
-            owns.push(OwnFamily {
+            owns.push(OwnTextFamily {
                 name: family.name,
                 kind: family.kind.to_owned(),
                 unit: family.unit,

@@ -69,7 +69,7 @@ impl OwnDeclared {
         }
     }
 
-    /// What Prometheus and InfluxDB put behind the name, without `_`; nothing where that is empty.
+    /// What Prometheus and InfluxDB put after the name, without `_`; nothing where that is empty.
     #[must_use]
     pub fn suffix(&self) -> &'static str {
         match (self.measured, self.unit) {

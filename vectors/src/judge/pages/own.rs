@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{PageExtras, SeriesSamples, histogram_text, nanos_of, shown_histogram, unix_nanos};
+use super::proto_histogram::{histogram_text, shown_histogram, unix_nanos};
+use super::{PageExtras, SeriesSamples, nanos_of};
 use crate::contract::{ShownLabels, observed};
 use crate::families::ProtoMetricFamily;
 use crate::judge::{own, same};
@@ -10,7 +11,7 @@ use crate::model::Model;
 use crate::model::own::{Measured, OwnPoint, OwnValues};
 
 /// A family of a text page.
-pub(super) struct OwnFamily<'p> {
+pub(super) struct OwnTextFamily<'p> {
     pub(super) name: &'p str,
     pub(super) kind: String,
     /// As OpenMetrics tells it; none in the other format.
@@ -33,7 +34,7 @@ pub(super) fn family_name(own: &OwnValues, is_open: bool) -> String {
 }
 
 /// Judges the families of instruments, which are all that were declared, in that order.
-pub(super) fn judge_texts(model: &Model, besides: &PageExtras<'_>, families: &[OwnFamily<'_>], is_open: bool) {
+pub(super) fn judge_texts(model: &Model, besides: &PageExtras<'_>, families: &[OwnTextFamily<'_>], is_open: bool) {
     let names: Vec<_> = families.iter().map(|family| family.name.to_owned()).collect();
     assert_eq!(names, model.own().iter().map(|own| family_name(own, is_open)).collect::<Vec<_>>());
     for (own, family) in model.own().iter().zip(families) {
@@ -45,7 +46,7 @@ pub(super) fn judge_texts(model: &Model, besides: &PageExtras<'_>, families: &[O
     }
 }
 
-fn judge_text(model: &Model, besides: &PageExtras<'_>, own: &OwnValues, family: &OwnFamily<'_>, is_open: bool) {
+fn judge_text(model: &Model, besides: &PageExtras<'_>, own: &OwnValues, family: &OwnTextFamily<'_>, is_open: bool) {
     // The labels as they are keep series apart whose hashes are blurred.
     let (mut seen, mut times): (BTreeMap<_, SeriesSamples>, _) = (BTreeMap::new(), 0);
     for OwnSample { name, labels, text } in &family.samples {
