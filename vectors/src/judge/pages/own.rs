@@ -41,7 +41,9 @@ pub(super) fn judge_texts(model: &Model, besides: &PageExtras<'_>, families: &[O
         let is_counter = own.declared.measured == Measured::Counts;
         let unit = Some(own.declared.suffix()).filter(|suffix| is_open && !suffix.is_empty());
         assert_eq!(family.kind, if is_counter { "counter" } else { "histogram" }, "{}", family.name);
-        assert_eq!((family.unit, family.help), (unit, Some(own.declared.help())), "{}", family.name);
+        // The other text format ignores blanks at the end of a line, and those before a text.
+        let help = if is_open { own.declared.help() } else { own.declared.help().trim_matches(' ') };
+        assert_eq!((family.unit, family.help), (unit, Some(help)), "{}", family.name);
         judge_text(model, besides, own, family, is_open);
     }
 }
