@@ -125,6 +125,8 @@ fn slot_of(position: u64, size: usize) -> usize {
     position as usize & (size - 1)
 }
 
+// The pump is compiled where its sinks are known: in another crate.
+#[inline]
 fn read(words: &[AtomicU64]) -> [u64; EVENT_WORDS] {
     core::array::from_fn(|i| words[i].load(Ordering::Relaxed))
 }
