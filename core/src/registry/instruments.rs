@@ -19,7 +19,7 @@ use crate::registry::Registry;
 
 impl<'a> Registry<'a> {
     /// A counter of the engine's own for each series, declared now if it is new: the same name, unit and reach give the same
-    /// handle, from any thread. So far the Prometheus page, OTLP and InfluxDB show it (`docs/own-instruments.md`); in the process it is
+    /// handle, from any thread. All four backends show it (`docs/own-instruments.md`); in the process it is
     /// read with [`series_counter_total`](Self::series_counter_total) and [`instruments`](Self::instruments).
     ///
     /// Declare instruments before the load begins: this takes a lock of the storage for an instant.
