@@ -1,6 +1,8 @@
 //! Items that wait to be sent, first in, first out: what bodies for InfluxDB, and datagrams at intervals, are made of.
 
+use crate::formats::weights::Weights;
 use crate::registry::drop_reason::DropReason;
+use crate::registry::ledger::Ledger;
 
 use super::Now;
 
@@ -11,6 +13,14 @@ pub struct PackedItems {
     pub bytes: usize,
     /// Items in them.
     pub items: usize,
+}
+
+/// Accounts for items that leave and stand for `weights`: `lost` of them are dropped for `cause`. Which ones is not known, unless
+/// all are: the heaviest count as lost.
+pub(super) fn account(ledger: &Ledger, weights: &Weights, (items, lost): (usize, usize), cause: DropReason) {
+    let lost = if lost < items { weights.heaviest(lost as u64) } else { weights.all() };
+    ledger.add_dropped(cause, lost);
+    ledger.add_sent(weights.all() - lost);
 }
 
 /// Items that wait to be sent, first in, first out: the events of a [`Sink`](crate::Sink), or the rows of an interval. They

@@ -7,7 +7,7 @@ use crate::registry::ledger::Ledger;
 use crate::request::sample::Timestamp;
 
 use crate::export::Now;
-use crate::export::items::{Items, PackedItems};
+use crate::export::items::{Items, PackedItems, account};
 use crate::export::turn::series_in_a_turn;
 
 /// What own instruments counted in each interval, in memory of the caller's. Where part of a body is lost and the server does
@@ -55,11 +55,9 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Items for InstrumentPoints<'_, M> {
 
     fn settle(&mut self, items: usize, lost: usize, cause: DropReason) {
         let (weights, next) = self.rows.weights(self.first, items);
-        // A server says how many lines are lost: no more than there are items.
-        let lost = if lost < items { weights.heaviest(lost as u64) } else { weights.all() };
         self.rows.settle(self.first, next);
-        self.ledger.add_dropped(cause, lost);
-        self.ledger.add_sent(weights.all() - lost);
+        // A server says how many lines are lost: no more than there are items.
+        account(self.ledger, &weights, (items, lost), cause);
         (self.first, self.waiting) = (next, self.waiting - items.min(self.waiting));
     }
 

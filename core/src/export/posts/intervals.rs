@@ -8,7 +8,7 @@ use crate::registry::ledger::Ledger;
 use crate::request::sample::Timestamp;
 
 use crate::export::Now;
-use crate::export::items::{Items, PackedItems};
+use crate::export::items::{Items, PackedItems, account};
 use crate::export::turn::series_in_a_turn;
 
 /// Points of what came in each interval, in memory of the caller's. Where part of a body is lost and the server does not say
@@ -60,10 +60,8 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Items for IntervalPoints<'_, M> {
             weights.add(requests);
             next = place.next();
         }
-        let lost = if lost < items { weights.heaviest(lost as u64) } else { weights.all() };
         self.rows.settle(self.first, next);
-        self.ledger.add_dropped(cause, lost);
-        self.ledger.add_sent(weights.all() - lost);
+        account(self.ledger, &weights, (items, lost), cause);
         (self.first, self.waiting) = (next, self.waiting - items.min(self.waiting));
     }
 
