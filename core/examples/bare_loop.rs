@@ -11,7 +11,7 @@ use std::{env, io};
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::export::datagrams::{
-    DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramTarget, RequestDatagrams, RequestPacking,
+    DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramTarget, EventDatagrams, EventPacking,
 };
 use loaddensity_metrics_core::export::{Now, SendKind, Tick, fault, pace};
 use loaddensity_metrics_core::{Event, Exporter, Pump, Sample, Sink, Storage, Timestamp};
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut bare = BareLoop {
         machine: DatagramMachine::new(route, 42),
         sink,
-        packing: RequestPacking::new(encoder, usize::MAX, 1_432, [0; 0]),
+        packing: EventPacking::new(encoder, usize::MAX, 1_432, [0; 0]),
         buffer: vec![0; 1_432],
         address,
         socket: None,
@@ -68,7 +68,7 @@ type Encoder = MessageEncoder<'static>;
 struct BareLoop {
     machine: DatagramMachine,
     sink: Sink<'static, Vec<Event>>,
-    packing: RequestPacking<Encoder, [u8; 0]>,
+    packing: EventPacking<Encoder, [u8; 0]>,
     buffer: Vec<u8>,
     address: SocketAddr,
     socket: Option<UdpSocket>,
@@ -85,7 +85,7 @@ impl BareLoop {
         let next_look = self.now().tick.after(pace::pause_after(events));
         loop {
             let now = self.now();
-            let mut source = RequestDatagrams::new(&mut self.sink, &mut self.packing);
+            let mut source = EventDatagrams::new(&mut self.sink, &mut self.packing);
             match self.machine.poll(now, &mut source, &mut self.buffer) {
                 DatagramAction::Done { .. } => return true,
                 // A socket that is full is tried again after the pause: nobody tells this loop when it is not.

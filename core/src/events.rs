@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod event;
+pub(crate) mod observation;
 pub(crate) mod phase;
 pub(crate) mod pump;
 pub(crate) mod sampling;

@@ -20,7 +20,7 @@
 //!
 //! use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 //! use loaddensity_metrics_core::export::datagrams::{
-//!     DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramTarget, RequestDatagrams, RequestPacking,
+//!     DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramTarget, EventDatagrams, EventPacking,
 //! };
 //! use loaddensity_metrics_core::export::{Fault, Now, Tick};
 //! use loaddensity_metrics_core::{Event, Exporter, Sample, Sink, Storage};
@@ -31,7 +31,7 @@
 //! // 2. The pump, the sink that it fills, how its events are made up, and the machine.
 //! let mut pump = registry.pump().expect("no other reads this storage");
 //! let mut sink = Sink::new([Event::default(); 1_024], pump.attach(Exporter::Statsd));
-//! let mut packing = RequestPacking::new(MessageEncoder::new(registry, "load")?, usize::MAX, 1_432, [0; 0]);
+//! let mut packing = EventPacking::new(MessageEncoder::new(registry, "load")?, usize::MAX, 1_432, [0; 0]);
 //! let mut machine = DatagramMachine::new(DatagramRoute::new(DatagramTarget::Name { every: None }).at_once(true), 42);
 //! // 3. An engine records.
 //! registry.recorder().record(registry.series("GET", "/orders"), Sample::http(200, Duration::from_millis(3)));
@@ -44,7 +44,7 @@
 //! let now = || Now { tick: Tick::from_nanos(started.elapsed().as_nanos() as u64), ..Now::default() };
 //! machine.handle(now(), DatagramInput::Stop { deadline: now().tick.after(Duration::from_secs(5)) });
 //! loop {
-//!     let mut source = RequestDatagrams::new(&mut sink, &mut packing);
+//!     let mut source = EventDatagrams::new(&mut sink, &mut packing);
 //!     match machine.poll(now(), &mut source, &mut buffer) {
 //!         DatagramAction::Resolve { id } => {
 //!             machine.handle(now(), DatagramInput::Resolved { id, addresses: &[receiver.local_addr()?] });
@@ -112,6 +112,7 @@ pub use counts::bounds::{Bounds, BoundsError, MAX_BOUNDS, Quantity};
 pub use counts::observable::Observable;
 pub use events::batch::{EventEncoder, Packed, Packer, Written};
 pub use events::event::Event;
+pub use events::observation::Observation;
 pub use events::phase::Phase;
 pub use events::pump::Pump;
 pub use events::sampling::{SampleRate, Sampler};

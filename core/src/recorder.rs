@@ -8,11 +8,13 @@ use crate::counts::observed_cells;
 use crate::counts::own_cells::{self, Counting, OwnCells};
 use crate::counts::own_observed::{self, ObservedValue, OwnObserved};
 use crate::events::event::Event;
+use crate::events::observation::Observation;
 use crate::metrics::InstrumentKind;
-use crate::metrics::handles::{self, Counter, Histogram};
+use crate::metrics::handles::{self, Counter, Histogram, ObservedInstrument};
 use crate::registry::Registry;
+use crate::registry::account::AccountKind;
 use crate::registry::exemplars::{Exemplar, TraceContext};
-use crate::registry::parts::{self, ShardWords, shard_word};
+use crate::registry::parts::{self, RingWords, ShardWords, shard_word};
 use crate::registry::ring::{self, Slot};
 use crate::registry::status::{Children, StatusLabel};
 use crate::request::label::{Label, LabelError};
@@ -326,38 +328,43 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Raises a counter in one of three special cases: its series was interned after `observed` last looked, the recorder
-    /// shares the spill shard, or the handle is another registry's or none.
+    /// Raises a counter in one of four special cases: its series was interned after `observed` last looked, the recorder
+    /// shares the spill shard, the storage has rings of observations, or the handle is another registry's or none.
     #[cold]
     #[inline(never)]
     fn add_elsewhere(&mut self, counter: u32, series: u32, by: u64) {
-        let Some((series, place)) = self.observed_place(counter, series, InstrumentKind::Counter) else { return };
+        let Some(observed) = self.observed_place(counter, series, InstrumentKind::Counter) else { return };
         if self.is_sharing() {
-            let cell = self.registry.parts.seldom.spill_observed().counters.get(place);
-            return cell.into_iter().for_each(|cell| own_observed::raise_shared(cell, by));
+            let cell = self.registry.parts.seldom.spill_observed().counters.get(observed.place);
+            cell.into_iter().for_each(|cell| own_observed::raise_shared(cell, by));
+        } else {
+            self.observed_until(observed.end).add(self.registry.parts.entries.len(), counter, observed.series, by);
         }
-        self.observed.add(self.registry.parts.entries.len(), counter, series, by);
+        self.offer_observation(observed, by);
     }
 
-    /// Records a value in one of four special cases: those of [`add_elsewhere`](Self::add_elsewhere), and a value that is
+    /// Records a value in one of five special cases: those of [`add_elsewhere`](Self::add_elsewhere), and a value that is
     /// compared with several bounds.
     #[cold]
     #[inline(never)]
     fn observe_elsewhere(&mut self, handle: u32, series: Series, quantity: Quantity, value: u64) {
-        let place = self.observed_place(handle, series.number(), InstrumentKind::Histogram);
-        let Some((series, place)) = place else { return };
-        let (map, seen) = (self.registry.lane_map(), ObservedValue { handle, series, quantity, value });
+        let observed = self.observed_place(handle, series.number(), InstrumentKind::Histogram);
+        let Some(observed) = observed else { return };
+        let seen = ObservedValue { handle, series: observed.series, quantity, value };
+        let map = self.registry.lane_map();
         if self.is_sharing() {
-            return own_observed::observe_shared(self.registry.parts.seldom.spill_observed(), map, place, seen);
+            own_observed::observe_shared(self.registry.parts.seldom.spill_observed(), map, observed.place, seen);
+        } else {
+            let capacity = self.registry.parts.entries.len();
+            let carry = |place, lane| self.carry(place, lane);
+            self.observed_until(observed.end).observe_in(capacity, map.lane(quantity, value), seen, carry);
         }
-        let capacity = self.registry.parts.entries.len();
-        let carry = |place, lane| self.carry(place, lane);
-        self.observed.observe_in(capacity, map.lane(quantity, value), seen, carry);
+        self.offer_observation(observed, value);
     }
 
-    /// The series of an observation, and the place of its cell; `None`, and it was counted as unknown, for the handle of
-    /// another registry. From now on `observed` knows the series.
-    fn observed_place(&mut self, handle: u32, series: u32, kind: InstrumentKind) -> Option<(u32, usize)> {
+    /// Where an observation counts; `None`, and it was counted as unknown, for the handle of another registry. From now on
+    /// `observed` knows the series, unless each observation goes into a ring as well.
+    fn observed_place(&mut self, handle: u32, series: u32, kind: InstrumentKind) -> Option<ObservedPlace> {
         let (registry, instruments) = (self.registry, self.registry.own_instruments());
         let (index, series) = handles::place(instruments.tag(), handle, series);
         if handle == handles::NONE {
@@ -371,10 +378,45 @@ impl<'a> Recorder<'a> {
         let (end, named) = (registry.series_end(), Series::from_number(series));
         let is_known = series < end && registry.entry(named).is_published();
         let series = if is_known { series } else { Series::OVERFLOW.number() };
-        if !self.is_sharing() {
+        if !self.is_sharing() && registry.ring_events(AccountKind::Observations) == 0 {
             self.observed.set_end(end);
         }
-        Some((series, observed_cells::place(registry.parts.entries.len(), (index, series))?))
+        let place = observed_cells::place(registry.parts.entries.len(), (index, series))?;
+        Some(ObservedPlace { of: ObservedInstrument { kind, index: index as u16 }, series, place, end })
+    }
+
+    /// The cells of series below `end`.
+    const fn observed_until(&self, end: u32) -> OwnObserved<'a> {
+        let mut observed = self.observed;
+        observed.set_end(end);
+        observed
+    }
+
+    /// Puts an observation into its ring, if there is one and somebody wants it.
+    fn offer_observation(&self, observed: ObservedPlace, value: u64) {
+        let parts = self.registry.parts;
+        let rings = parts.seldom.observation_rings();
+        // Relaxed: as in `wants_events`.
+        if rings.spill.is_empty() || parts.control.observation_events.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let words = Observation::words(observed.series, observed.of, value);
+        let [head, refused, seen] =
+            [RING.head, RING.refused, shard_word::OBSERVED_TAIL_SEEN].map(|word| &self.shard[word]);
+        if self.is_sharing() {
+            if !ring::push_shared(rings.spill, head, words) {
+                // Relaxed: only the sum of the additions matters.
+                refused.fetch_add(1, Ordering::Relaxed);
+            }
+            return;
+        }
+        // Relaxed, here and below: this thread alone writes these words.
+        let mut tail = seen.load(Ordering::Relaxed);
+        let place = (head.load(Ordering::Relaxed), &mut tail);
+        if !ring::push(rings.of(self.number), head, &self.shard[RING.tail], place, words) {
+            refused.store(refused.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+        seen.store(tail, Ordering::Relaxed);
     }
 
     #[cold]
@@ -418,6 +460,20 @@ impl<'a> Recorder<'a> {
             self.shard[shard_word::REFUSED].fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// The words of the rings of observations.
+const RING: RingWords = RingWords::OBSERVATIONS;
+
+/// Where an observation counts.
+#[derive(Clone, Copy)]
+struct ObservedPlace {
+    of: ObservedInstrument,
+    series: u32,
+    /// The place of the cell among those of its kind.
+    place: usize,
+    /// Series below this were known when it was looked up.
+    end: u32,
 }
 
 /// The cells of a shard; none on the spill shard, whose number comes after those of all shards.

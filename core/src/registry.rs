@@ -38,7 +38,7 @@ use self::exporter::Exporter;
 use self::intern::{Entries, FreeEntries};
 use self::key_words::KeyHead;
 use self::ledger::Ledger;
-use self::parts::{Parts, ShardWords, shard_word};
+use self::parts::{Parts, RingWords, ShardWords, shard_word};
 use self::usage::{FullRing, Usage};
 use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::bounds::{Bounds, BoundsError};
@@ -216,13 +216,32 @@ impl<'a> Registry<'a> {
 
     /// The rings that refused events, and the size that would have held these events.
     pub fn full_rings(self) -> impl Iterator<Item = FullRing> {
-        let ring = self.parts.spill_ring.len() as u64;
+        [AccountKind::Requests, AccountKind::Observations].into_iter().flat_map(move |of| self.full_rings_of(of))
+    }
+
+    fn full_rings_of(self, of: AccountKind) -> impl Iterator<Item = FullRing> {
+        let (ring, words) = (self.ring_events(of) as u64, RingWords::of(of));
         self.shards().enumerate().filter_map(move |(recorder, shard)| {
             // Relaxed: these are figures for display.
-            let dropped = shard[shard_word::REFUSED].load(Ordering::Relaxed);
-            let needed = shard[shard_word::NEEDED].load(Ordering::Relaxed).max(ring + 1);
-            (dropped != 0).then(|| FullRing { recorder, dropped, ring, would_have_held: needed.next_power_of_two() })
+            let dropped = shard[words.refused].load(Ordering::Relaxed);
+            let needed = shard[words.needed].load(Ordering::Relaxed).max(ring + 1);
+            (dropped != 0).then(|| FullRing {
+                of,
+                recorder,
+                dropped,
+                ring,
+                would_have_held: needed.next_power_of_two(),
+            })
         })
+    }
+
+    /// How many events a ring of requests, or of observations, holds; 0 where the storage was built without.
+    #[must_use]
+    pub fn ring_events(self, of: AccountKind) -> usize {
+        match of {
+            AccountKind::Requests => self.parts.spill_ring.len(),
+            AccountKind::Observations => self.parts.seldom.observation_rings().spill.len(),
+        }
     }
 
     /// The ledger of `exporter`, which [`Accounts`](crate::Accounts) lets exporters write to.
@@ -265,31 +284,33 @@ impl<'a> Registry<'a> {
     /// The account of observations, for a page that has just shown `all` of them. To read all again would take long where
     /// there are many series.
     pub(crate) fn observation_account_after(self, exporter: Exporter, all: u64) -> Account {
-        let account = self.consistent_account(exporter, self.ledger_of(AccountKind::Observations, exporter), || all);
+        let account = self.consistent_account(AccountKind::Observations, exporter, || all);
         // Another exporter may have sent since what the page shows is older than that.
         Account { recorded: account.recorded.max(account.sent + account.dropped.total()), ..account }
     }
 
     pub(crate) fn account_of(self, kind: AccountKind, exporter: Exporter) -> Account {
-        self.consistent_account(exporter, self.ledger_of(kind, exporter), || self.recorded(kind))
+        self.consistent_account(kind, exporter, || self.recorded(kind))
     }
 
-    /// The account that `ledger` keeps; `all` reads what was recorded, where that is not counted in the rings.
-    fn consistent_account(self, exporter: Exporter, ledger: &Ledger, all: impl Fn() -> u64) -> Account {
+    /// The account; `all` reads what was recorded, where that is not counted in the rings.
+    fn consistent_account(self, kind: AccountKind, exporter: Exporter, all: impl Fn() -> u64) -> Account {
+        let ledger = self.ledger_of(kind, exporter);
         let mut generation = ledger.generation();
-        let mut account = self.read_account(exporter, ledger, &all);
+        let mut account = self.read_account(kind, exporter, &all);
         for _ in 0..ACCOUNT_READS {
             let now = ledger.generation();
             if now == generation {
                 break;
             }
             generation = now;
-            account = self.read_account(exporter, ledger, &all);
+            account = self.read_account(kind, exporter, &all);
         }
         account
     }
 
-    fn read_account(self, exporter: Exporter, ledger: &Ledger, all: impl Fn() -> u64) -> Account {
+    fn read_account(self, kind: AccountKind, exporter: Exporter, all: impl Fn() -> u64) -> Account {
+        let ledger = self.ledger_of(kind, exporter);
         // First what was sent or dropped, then what was recorded: so the former is never more than the latter, whatever
         // other threads count meanwhile.
         let (sent, mut dropped) = ledger.outcome();
@@ -297,12 +318,12 @@ impl<'a> Registry<'a> {
             return Account { exporter, recorded: 0, sent: 0, held: 0, dropped };
         }
         let in_buffer = ledger.held();
-        let is_per_request = ledger.is_per_request();
-        let rings = if is_per_request { self.rings() } else { Rings::default() };
-        let all = if is_per_request { rings.offered() } else { all() };
+        let is_per_event = ledger.is_per_event();
+        let rings = if is_per_event { self.rings(kind) } else { Rings::default() };
+        let all = if is_per_event { rings.offered() } else { all() };
         let (recorded, ring_full) = ledger.since_start(all, rings.refused);
         dropped.add(DropReason::RingFull, ring_full.unwrap_or_default());
-        let held = match (is_per_request, ledger.is_open()) {
+        let held = match (is_per_event, ledger.is_open()) {
             (true, true) => in_buffer + rings.waiting,
             // What is recorded now does not count any more, but the exporter may still send what it has in its buffer.
             (true, false) => in_buffer,
@@ -486,15 +507,15 @@ impl<'a> Registry<'a> {
         self.parts.shards.iter().chain([self.parts.spill])
     }
 
-    pub(crate) fn rings(self) -> Rings {
-        let mut rings = Rings::default();
+    pub(crate) fn rings(self, kind: AccountKind) -> Rings {
+        let (mut rings, words) = (Rings::default(), RingWords::of(kind));
         for shard in self.shards() {
             // The tail is read before the head, so that the difference is never negative. Acquire keeps this order.
-            let tail = shard[shard_word::TAIL].load(Ordering::Acquire);
-            let head = shard[shard_word::HEAD].load(Ordering::Relaxed);
+            let tail = shard[words.tail].load(Ordering::Acquire);
+            let head = shard[words.head].load(Ordering::Relaxed);
             rings.taken = rings.taken.wrapping_add(tail);
             rings.waiting += head.wrapping_sub(tail);
-            rings.refused = rings.refused.wrapping_add(shard[shard_word::REFUSED].load(Ordering::Relaxed));
+            rings.refused = rings.refused.wrapping_add(shard[words.refused].load(Ordering::Relaxed));
         }
         rings
     }

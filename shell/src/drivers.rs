@@ -22,7 +22,7 @@ mod wakeup;
 #[cfg(feature = "http-client")]
 pub(crate) use backend_link::BackendLink;
 #[cfg(feature = "datagrams")]
-pub(crate) use datagram_lenders::{IntervalItemLender, RequestLender};
+pub(crate) use datagram_lenders::{EventLender, IntervalItemLender};
 #[cfg(feature = "datagrams")]
 pub(crate) use datagrams::DatagramDriver;
 #[cfg(feature = "datagrams")]

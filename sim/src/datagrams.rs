@@ -5,8 +5,8 @@ use std::time::Duration;
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
 use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramAction, DatagramInput, DatagramMachine, DatagramRoute,
-    DatagramTarget, InstrumentMessages, IntervalDatagrams, IntervalPacking, RequestDatagrams, RequestPacking,
-    WINDOW_BYTES, Wait,
+    DatagramTarget, EventDatagrams, EventPacking, InstrumentMessages, IntervalDatagrams, IntervalPacking, WINDOW_BYTES,
+    Wait,
 };
 use loaddensity_metrics_core::export::posts::InstrumentPoints;
 use loaddensity_metrics_core::export::{Id, Tick};
@@ -38,8 +38,8 @@ type BoxedAggregates<'a> = AggregatePacking<'a, Box<[AggregatedRequest]>, Box<[C
 
 /// What datagrams are made of.
 enum DatagramPacking<'a> {
-    Lines(Box<RequestPacking<LineEncoder<'a>, Box<[u8]>>>),
-    Messages(Box<RequestPacking<MessageEncoder<'a>, Box<[u8]>>>),
+    Lines(Box<EventPacking<LineEncoder<'a>, Box<[u8]>>>),
+    Messages(Box<EventPacking<MessageEncoder<'a>, Box<[u8]>>>),
     Aggregates(Box<BoxedAggregates<'a>>),
     /// What own instruments counted in an interval.
     InstrumentLines(Box<InstrumentPoints<'a, Vec<u64>>>, IntervalPacking),
@@ -289,10 +289,10 @@ impl<'a> Datagrams<'a> {
             }
             (_, None) => DatagramAction::Done { cause: DropReason::Deadline },
             (DatagramPacking::Lines(packing), Some(queue)) => {
-                machine.poll(now, &mut RequestDatagrams::new(queue, packing), buffer)
+                machine.poll(now, &mut EventDatagrams::new(queue, packing), buffer)
             }
             (DatagramPacking::Messages(packing), Some(queue)) => {
-                machine.poll(now, &mut RequestDatagrams::new(queue, packing), buffer)
+                machine.poll(now, &mut EventDatagrams::new(queue, packing), buffer)
             }
             (DatagramPacking::Aggregates(packing), Some(queue)) => {
                 machine.poll(now, &mut AggregateDatagrams::new(queue, packing), buffer)
@@ -322,11 +322,11 @@ fn attach(exporter: Exporter, shared: &mut Shared<'_>) {
     shared.attach(exporter, capacity);
 }
 
-fn packing<E: EventEncoder>(encoder: E, is_stream: bool, shared: &mut Shared<'_>) -> RequestPacking<E, Box<[u8]>> {
+fn packing<E: EventEncoder>(encoder: E, is_stream: bool, shared: &mut Shared<'_>) -> EventPacking<E, Box<[u8]>> {
     let items = shared.choices.one_of(&[usize::MAX, 1, 4]);
     let is_offloaded = !is_stream && shared.choices.happens(500);
     let texts = if is_offloaded && items == 1 { WINDOW_BYTES } else { 0 };
-    let packing = RequestPacking::new(encoder, items, BYTES, vec![0; texts].into_boxed_slice());
+    let packing = EventPacking::new(encoder, items, BYTES, vec![0; texts].into_boxed_slice());
     if is_offloaded { packing.with_offload() } else { packing }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::export::posts::{
-    InstrumentPoints, IntervalPoints, PostAction, PostLimits, PostMachine, RequestPoints, Schedule,
+    EventPoints, InstrumentPoints, IntervalPoints, PostAction, PostLimits, PostMachine, Schedule,
 };
 use loaddensity_metrics_core::export::{BodyInput, Tick};
 use loaddensity_metrics_core::influxdb::{
@@ -197,7 +197,7 @@ impl<'a> Posts<'a> {
                     shared.queues.iter_mut().find(|(owner, _)| *owner == Exporter::Influxdb).map(|(_, queue)| queue)
                 });
                 match queue {
-                    Some(queue) => self.machine.poll(now, &mut RequestPoints::new(packer, queue), out),
+                    Some(queue) => self.machine.poll(now, &mut EventPoints::new(packer, queue), out),
                     None => PostAction::Done { cause: DropReason::Deadline },
                 }
             }

@@ -11,8 +11,8 @@ use crate::events::sink::Sink;
 use crate::registry::drop_reason::DropReason;
 use crate::wire::text::out::Full;
 
-/// Encodes an event as its items.
-pub trait EventEncoder {
+/// Encodes an event, which is a request unless `T` says otherwise, as its items.
+pub trait EventEncoder<T = Event> {
     /// The number of items of one event.
     const ITEMS: u8;
 
@@ -32,12 +32,12 @@ pub trait EventEncoder {
     ///
     /// # Errors
     /// [`Full`] if the item does not fit. `out` then holds nothing useful.
-    fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full>;
+    fn encode(&self, event: &T, item: u8, out: &mut [u8]) -> Result<usize, Full>;
 
     /// Writes the items `items` of `event`, joined by newlines, to the front of `out`, as many of them as fit. An
     /// encoder may override this to look up once what its items have in common.
     #[inline]
-    fn encode_items(&self, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written {
+    fn encode_items(&self, event: &T, items: Range<u8>, out: &mut [u8]) -> Written {
         encode_each(self, event, items, out)
     }
 }
@@ -71,7 +71,7 @@ pub struct Packer<E> {
     encoder: E,
 }
 
-impl<E: EventEncoder> Packer<E> {
+impl<E> Packer<E> {
     /// A packer that writes with `encoder`.
     pub const fn new(encoder: E) -> Self {
         Self { encoder }
@@ -81,9 +81,11 @@ impl<E: EventEncoder> Packer<E> {
     /// [`EventEncoder::ends_with_newline`] says so, the last item ends with a newline too.
     ///
     /// An event with an item that does not even fit into an empty `out` is dropped as `too_large`.
-    pub fn pack<B>(&mut self, sink: &mut Sink<'_, B>, max_items: usize, out: &mut [u8]) -> Packed
+    pub fn pack<B, T>(&mut self, sink: &mut Sink<'_, B, T>, max_items: usize, out: &mut [u8]) -> Packed
     where
-        B: AsRef<[Event]> + AsMut<[Event]>,
+        E: EventEncoder<T>,
+        B: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         loop {
             let packed = self.pack_from(sink, (0, sink.begun()), max_items, out);
@@ -95,9 +97,11 @@ impl<E: EventEncoder> Packer<E> {
     }
 
     /// Says that the batch has reached the backend.
-    pub fn confirm<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed)
+    pub fn confirm<B, T>(&mut self, sink: &mut Sink<'_, B, T>, packed: Packed)
     where
-        B: AsRef<[Event]> + AsMut<[Event]>,
+        E: EventEncoder<T>,
+        B: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         if packed.items == 0 {
             return;
@@ -108,9 +112,11 @@ impl<E: EventEncoder> Packer<E> {
 
     /// Says that the batch was handed over, but that its outcome is known only later. Its events count as held until
     /// then. Returns how many events these are.
-    pub(crate) fn hold<B>(&self, sink: &mut Sink<'_, B>, packed: Packed) -> u64
+    pub(crate) fn hold<B, T>(&self, sink: &mut Sink<'_, B, T>, packed: Packed) -> u64
     where
-        B: AsRef<[Event]> + AsMut<[Event]>,
+        E: EventEncoder<T>,
+        B: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         if packed.events != 0 {
             sink.hold_apart(packed.events);
@@ -122,9 +128,11 @@ impl<E: EventEncoder> Packer<E> {
     }
 
     /// Says that the batch is lost: every event with an item in it is dropped for `cause`.
-    pub fn discard<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, cause: DropReason)
+    pub fn discard<B, T>(&mut self, sink: &mut Sink<'_, B, T>, packed: Packed, cause: DropReason)
     where
-        B: AsRef<[Event]> + AsMut<[Event]>,
+        E: EventEncoder<T>,
+        B: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         let begun = usize::from(packed.items != 0 && packed.next_item != 0);
         sink.drop_front(packed.events + begun, cause);
@@ -136,15 +144,17 @@ impl<E: EventEncoder> Packer<E> {
     }
 
     /// Packs from item `next_item` of the event at position `events` on.
-    pub(crate) fn pack_from<B>(
+    pub(crate) fn pack_from<B, T>(
         &self,
-        sink: &Sink<'_, B>,
+        sink: &Sink<'_, B, T>,
         (events, next_item): (usize, u8),
         max_items: usize,
         out: &mut [u8],
     ) -> Packed
     where
-        B: AsRef<[Event]> + AsMut<[Event]>,
+        E: EventEncoder<T>,
+        B: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         let ending = usize::from(self.encoder.ends_with_newline());
         let room = out.len().saturating_sub(ending);
@@ -160,9 +170,17 @@ impl<E: EventEncoder> Packer<E> {
     }
 
     /// Packs the same without a newline at the end.
-    fn join<B>(&self, sink: &Sink<'_, B>, (events, next_item): (usize, u8), max_items: usize, out: &mut [u8]) -> Packed
+    fn join<B, T>(
+        &self,
+        sink: &Sink<'_, B, T>,
+        (events, next_item): (usize, u8),
+        max_items: usize,
+        out: &mut [u8],
+    ) -> Packed
     where
-        B: AsRef<[Event]> + AsMut<[Event]>,
+        E: EventEncoder<T>,
+        B: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         let mut packed = Packed { next_item, ..Packed::default() };
         while packed.items < max_items
@@ -194,9 +212,9 @@ impl<E: EventEncoder> Packer<E> {
 
 /// One item after the other.
 #[inline]
-pub(crate) fn encode_each<E>(encoder: &E, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written
+pub(crate) fn encode_each<E, T>(encoder: &E, event: &T, items: Range<u8>, out: &mut [u8]) -> Written
 where
-    E: EventEncoder + ?Sized,
+    E: EventEncoder<T> + ?Sized,
 {
     // The usual case: events of one item, or a datagram for each item.
     if items.len() == 1 {

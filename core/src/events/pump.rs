@@ -6,17 +6,18 @@
 
 use core::fmt;
 
-use crate::atomics::Ordering;
+use crate::atomics::{AtomicU64, Ordering};
 use crate::cold::cold_path;
 use crate::events::event::Event;
+use crate::events::observation::Observation;
 use crate::events::phase::Phase;
 use crate::registry::Registry;
-use crate::registry::account::Account;
+use crate::registry::account::{Account, AccountKind};
 use crate::registry::accounts::Accounts;
 use crate::registry::exporter::Exporter;
 use crate::registry::ledger::{self, Ledger};
-use crate::registry::parts::{ShardWords, shard_word};
-use crate::registry::ring;
+use crate::registry::parts::{RingWords, ShardWords};
+use crate::registry::ring::{self, EVENT_WORDS, OBSERVATION_WORDS};
 use crate::request::sample::Timestamp;
 
 /// The latest timestamp that is accepted if nobody has called [`Pump::set_now`]: in the year 2116. There is room for
@@ -93,22 +94,43 @@ impl<'a> Pump<'a> {
     pub fn drain_slices(&mut self, deliver: impl FnMut(&[Event])) -> u64 {
         self.note_gap();
         let parts = self.registry.parts;
+        self.drain_rings(RingWords::REQUESTS, (parts.rings, parts.spill_ring), deliver)
+    }
+
+    /// The same for observations, each of which gets the current time. Returns how many there were: none where the storage has
+    /// no rings for them.
+    pub fn drain_observations(&mut self, deliver: impl FnMut(&[Observation])) -> u64 {
+        let rings = self.registry.parts.seldom.observation_rings();
+        self.drain_rings(RingWords::OBSERVATIONS, (rings.own, rings.spill), deliver)
+    }
+
+    #[inline]
+    fn drain_rings<T: Drained<WORDS>, const WORDS: usize, const SLOT: usize>(
+        &self,
+        words: RingWords,
+        (rings, spill_ring): (&[[AtomicU64; WORDS]], &[[AtomicU64; SLOT]]),
+        deliver: impl FnMut(&[T]),
+    ) -> u64 {
+        let parts = self.registry.parts;
         let clock = Clock::new(parts.shards.len() as u64 + 1, (self.now, self.latest), self.phase);
-        let mut slice = Slice { events: [Event::default(); SLICE_EVENTS], length: 0, deliver };
-        let (mut taken, ring_size) = (0, parts.spill_ring.len());
+        let mut slice = Slice { events: [T::from_words([0; WORDS]); SLICE_EVENTS], length: 0, deliver };
+        let (mut taken, ring_size) = (0, spill_ring.len());
+        if ring_size == 0 {
+            return 0;
+        }
         for (number, shard) in parts.shards.iter().enumerate() {
-            let ring = &parts.rings[number * ring_size..][..ring_size];
-            let mut stamps = clock.of(number as u64, shard[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed));
-            let stamp = |words| slice.add(stamps.stamp(Event::from_words(words)));
-            let came = ring::drain(ring, &shard[shard_word::HEAD], &shard[shard_word::TAIL], stamp);
-            note_visit(shard, stamps.last, came, ring_size);
+            let ring = &rings[number * ring_size..][..ring_size];
+            let mut stamps = clock.of(number as u64, shard[words.last_timestamp].load(Ordering::Relaxed));
+            let stamp = |words| slice.add(T::from_words(words).stamped(&mut stamps));
+            let came = ring::drain(ring, &shard[words.head], &shard[words.tail], stamp);
+            note_visit(shard, words, stamps.last, came, ring_size);
             taken += came;
         }
         let number = parts.shards.len() as u64;
-        let mut stamps = clock.of(number, parts.spill[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed));
-        let stamp = |words| slice.add(stamps.stamp(Event::from_words(words)));
-        let came = ring::drain_shared(parts.spill_ring, &parts.spill[shard_word::TAIL], stamp);
-        note_visit(parts.spill, stamps.last, came, ring_size);
+        let mut stamps = clock.of(number, parts.spill[words.last_timestamp].load(Ordering::Relaxed));
+        let stamp = |words| slice.add(T::from_words(words).stamped(&mut stamps));
+        let came = ring::drain_shared(spill_ring, &parts.spill[words.tail], stamp);
+        note_visit(parts.spill, words, stamps.last, came, ring_size);
         slice.flush();
         taken + came
     }
@@ -130,21 +152,49 @@ impl<'a> Pump<'a> {
     /// Opens the account of `exporter`, which sends per request. From then on recorders write events. Drain before this
     /// call: the events that are in the rings already belong to other exporters.
     pub fn attach(&mut self, exporter: Exporter) -> &'a Ledger {
-        let rings = self.registry.rings();
-        let ledger = self.registry.ledger(exporter);
-        ledger.open(ledger::PER_REQUEST, rings.taken.wrapping_add(rings.refused), rings.refused);
-        self.registry.parts.control.events.0.fetch_or(bit(exporter), Ordering::SeqCst);
-        ledger
+        self.open(AccountKind::Requests, exporter)
     }
 
     /// Closes the account of `exporter`, which sends per request. Everything that was drained before must have been
     /// handed to it. After the last such exporter is detached, recorders stop writing events.
     pub fn detach(&mut self, exporter: Exporter) -> Account {
-        self.registry.parts.control.events.0.fetch_and(!bit(exporter), Ordering::SeqCst);
-        let rings = self.registry.rings();
-        let ledger = self.registry.ledger(exporter);
+        self.close(AccountKind::Requests, exporter)
+    }
+
+    /// Opens the account of observations of `exporter`, which sends each by itself, as [`attach`](Self::attach) does that of
+    /// requests. Storage without [rings of observations](Registry::ring_events) has none to send.
+    pub fn attach_observations(&mut self, exporter: Exporter) -> &'a Ledger {
+        self.open(AccountKind::Observations, exporter)
+    }
+
+    /// Closes the account of observations of `exporter`, which sends each by itself, as [`detach`](Self::detach) does that of
+    /// requests.
+    pub fn detach_observations(&mut self, exporter: Exporter) -> Account {
+        self.close(AccountKind::Observations, exporter)
+    }
+
+    fn open(&self, kind: AccountKind, exporter: Exporter) -> &'a Ledger {
+        let rings = self.registry.rings(kind);
+        let ledger = self.registry.ledger_of(kind, exporter);
+        ledger.open(ledger::PER_EVENT, rings.taken.wrapping_add(rings.refused), rings.refused);
+        self.wanted(kind).fetch_or(bit(exporter), Ordering::SeqCst);
+        ledger
+    }
+
+    fn close(&self, kind: AccountKind, exporter: Exporter) -> Account {
+        self.wanted(kind).fetch_and(!bit(exporter), Ordering::SeqCst);
+        let rings = self.registry.rings(kind);
+        let ledger = self.registry.ledger_of(kind, exporter);
         ledger.close(rings.taken.wrapping_add(rings.refused), rings.refused);
-        self.registry.account(exporter)
+        self.registry.account_of(kind, exporter)
+    }
+
+    /// Where recorders see whether somebody wants events.
+    const fn wanted(&self, kind: AccountKind) -> &'a AtomicU64 {
+        match kind {
+            AccountKind::Requests => &self.registry.parts.control.events.0,
+            AccountKind::Observations => &self.registry.parts.control.observation_events,
+        }
     }
 
     /// What exporters open, write and close the registry's accounts with.
@@ -178,16 +228,46 @@ const fn bit(exporter: Exporter) -> u64 {
 
 /// Stores the shard's last timestamp and, if never so many events came between two visits, how many did: those that the
 /// ring held, or a full ring and those that it refused.
-fn note_visit(shard: &ShardWords, last: u64, came: u64, ring_size: usize) {
+fn note_visit(shard: &ShardWords, words: RingWords, last: u64, came: u64, ring_size: usize) {
     // Relaxed, here and below: only the pump writes these words but for the count of refused events, a figure that is
     // read whole.
-    shard[shard_word::LAST_TIMESTAMP].store(last, Ordering::Relaxed);
-    let refused = shard[shard_word::REFUSED].load(Ordering::Relaxed);
-    let news = refused.wrapping_sub(shard[shard_word::REFUSED_SEEN].load(Ordering::Relaxed));
+    shard[words.last_timestamp].store(last, Ordering::Relaxed);
+    let refused = shard[words.refused].load(Ordering::Relaxed);
+    let news = refused.wrapping_sub(shard[words.refused_seen].load(Ordering::Relaxed));
     let needed = if news == 0 { came } else { ring_size as u64 + news };
-    shard[shard_word::REFUSED_SEEN].store(refused, Ordering::Relaxed);
-    if needed > shard[shard_word::NEEDED].load(Ordering::Relaxed) {
-        shard[shard_word::NEEDED].store(needed, Ordering::Relaxed);
+    shard[words.refused_seen].store(refused, Ordering::Relaxed);
+    if needed > shard[words.needed].load(Ordering::Relaxed) {
+        shard[words.needed].store(needed, Ordering::Relaxed);
+    }
+}
+
+/// What is in rings, made of words.
+trait Drained<const WORDS: usize>: Copy {
+    fn from_words(words: [u64; WORDS]) -> Self;
+
+    /// The same with the next timestamp.
+    fn stamped(self, stamps: &mut Stamps<'_>) -> Self;
+}
+
+impl Drained<EVENT_WORDS> for Event {
+    #[inline(always)]
+    fn from_words(words: [u64; EVENT_WORDS]) -> Self {
+        Self::from_words(words)
+    }
+
+    #[inline(always)]
+    fn stamped(self, stamps: &mut Stamps<'_>) -> Self {
+        stamps.stamp(self)
+    }
+}
+
+impl Drained<OBSERVATION_WORDS> for Observation {
+    fn from_words(words: [u64; OBSERVATION_WORDS]) -> Self {
+        Self::from_words(words)
+    }
+
+    fn stamped(self, stamps: &mut Stamps<'_>) -> Self {
+        Self { observed_at: Timestamp::from_unix_nanos(stamps.next(self.observed_at.as_unix_nanos())), ..self }
     }
 }
 
@@ -195,14 +275,14 @@ fn note_visit(shard: &ShardWords, last: u64, came: u64, ring_size: usize) {
 const SLICE_EVENTS: usize = 64;
 
 /// Events on their way out of the rings. Their slots in the rings are free already.
-struct Slice<F> {
-    events: [Event; SLICE_EVENTS],
+struct Slice<T, F> {
+    events: [T; SLICE_EVENTS],
     length: usize,
     deliver: F,
 }
 
-impl<F: FnMut(&[Event])> Slice<F> {
-    fn add(&mut self, event: Event) {
+impl<T: Copy, F: FnMut(&[T])> Slice<T, F> {
+    fn add(&mut self, event: T) {
         if self.length >= SLICE_EVENTS {
             self.flush();
         }
@@ -281,8 +361,14 @@ struct Stamps<'c> {
 impl Stamps<'_> {
     #[inline(always)]
     fn stamp(&mut self, mut event: Event) -> Event {
+        event.completed_at = Timestamp::from_unix_nanos(self.next(event.completed_at.as_unix_nanos()));
+        event
+    }
+
+    /// The timestamp of an event of this time, or of none.
+    #[inline(always)]
+    fn next(&mut self, mut nanos: u64) -> u64 {
         let Clock { step, latest, .. } = *self.clock;
-        let mut nanos = event.completed_at.as_unix_nanos();
         if nanos > latest {
             cold_path();
             nanos = latest;
@@ -297,8 +383,7 @@ impl Stamps<'_> {
             nanos = self.clock.placed(nanos);
         }
         self.last = (nanos & !(step - 1) | self.recorder).max(self.last + step);
-        event.completed_at = Timestamp::from_unix_nanos(self.last);
-        event
+        self.last
     }
 }
 

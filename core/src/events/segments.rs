@@ -18,7 +18,6 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::events::batch::{EventEncoder, Packed, Packer};
-use crate::events::event::Event;
 use crate::events::sink::Sink;
 use crate::registry::drop_reason::DropReason;
 
@@ -95,22 +94,24 @@ impl Default for Run {
     }
 }
 
-impl<E: EventEncoder> Packer<E> {
+impl<E> Packer<E> {
     /// Packs a run of up to `datagrams` datagrams of at most `segment` bytes to the front of `out`: as many as fit into
     /// `out` and into one call. The last one has the length of its items. [`EventEncoder::fills_with_newlines`] says
     /// whether the others are filled up with newlines or have the length of the first one.
     ///
     /// An event with an item that does not fit into an empty datagram is dropped as `too_large`. The run stays empty if
     /// `out` is shorter than `segment`.
-    pub fn pack_run<B>(
+    pub fn pack_run<B, T>(
         &mut self,
-        sink: &mut Sink<'_, B>,
+        sink: &mut Sink<'_, B, T>,
         datagrams: usize,
         segment: usize,
         out: &mut [u8],
         run: &mut Run,
     ) where
-        B: AsRef<[Event]> + AsMut<[Event]>,
+        E: EventEncoder<T>,
+        B: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         (run.count, run.segment, run.bytes) = (0, segment.max(1), 0);
         let most = datagrams.min(segments_of(segment));
@@ -218,10 +219,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     ///
     /// An event with an item longer than `largest` bytes (at most 65,507) is left out, and [`settle`](Self::settle)
     /// drops it as `too_large`. What the window held before is forgotten without being settled.
-    pub fn fill<E, S>(&mut self, packer: &Packer<E>, sink: &Sink<'_, S>, largest: usize)
+    pub fn fill<E, S, T>(&mut self, packer: &Packer<E>, sink: &Sink<'_, S, T>, largest: usize)
     where
-        E: EventEncoder,
-        S: AsRef<[Event]> + AsMut<[Event]>,
+        E: EventEncoder<T>,
+        S: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         const { assert!(N >= E::ITEMS as usize, "a window holds the items of an event") };
         self.clear();
@@ -311,9 +313,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     /// Takes the events of the window out of `sink`, which must be the sink that it was filled from. An event whose
     /// items were all handed over counts as sent. An event with a lost item is dropped for the reason of that loss. An
     /// event with an item that still waits is dropped: as `unconfirmed` if others were handed over, and if not, for `left`.
-    pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason)
+    pub fn settle<S, T>(&mut self, sink: &mut Sink<'_, S, T>, left: DropReason)
     where
-        S: AsRef<[Event]> + AsMut<[Event]>,
+        S: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         for alike in self.outcomes[..self.events].chunk_by(|a, b| a == b) {
             match alike[0] {
@@ -331,9 +334,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
 
     /// The same, but the events of the last call that the kernel took stay held, apart from the buffer. Returns how
     /// many these are.
-    pub(crate) fn settle_but_last<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason) -> u64
+    pub(crate) fn settle_but_last<S, T>(&mut self, sink: &mut Sink<'_, S, T>, left: DropReason) -> u64
     where
-        S: AsRef<[Event]> + AsMut<[Event]>,
+        S: AsRef<[T]> + AsMut<[T]>,
+        T: Copy,
     {
         let mut apart = 0;
         for item in &self.items[self.last.clone()] {
@@ -361,10 +365,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     }
 
     /// Adds the items of `event`, after `used` bytes of text.
-    fn add<E: EventEncoder>(
+    fn add<E: EventEncoder<T>, T>(
         &mut self,
         encoder: &E,
-        event: &Event,
+        event: &T,
         first_item: u8,
         used: &mut usize,
         largest: usize,
@@ -420,6 +424,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::events::event::Event;
     use crate::registry::accounts::Accounts;
     use crate::registry::exporter::Exporter;
     use crate::registry::ledger::Ledger;

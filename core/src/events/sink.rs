@@ -1,15 +1,18 @@
-//! The bounded queue of one exporter that sends per request: the pump fills it, and the exporter empties it.
+//! The bounded queue of one exporter that sends each event by itself: the pump fills it, and the exporter empties it.
 //!
 //! Each exporter has its own sink, so that a backend that stalls costs the others nothing. The memory is the caller's.
+
+use core::marker::PhantomData;
 
 use crate::events::event::Event;
 use crate::events::sampling::Sampler;
 use crate::registry::drop_reason::DropReason;
 use crate::registry::ledger::Ledger;
 
-/// Events on their way to one backend, first in, first out, and the ledger of the exporter that sends them.
+/// Events on their way to one backend, first in, first out, and the ledger of the exporter that sends them: requests, or
+/// [`Observation`](crate::Observation)s, which are `T` then.
 #[derive(Debug)]
-pub struct Sink<'a, B> {
+pub struct Sink<'a, B, T = Event> {
     buffer: B,
     first: usize,
     length: usize,
@@ -19,12 +22,13 @@ pub struct Sink<'a, B> {
     apart: u64,
     ledger: &'a Ledger,
     sampler: Option<Sampler>,
+    events: PhantomData<fn() -> T>,
 }
 
-impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
+impl<'a, T: Copy, B: AsRef<[T]> + AsMut<[T]>> Sink<'a, B, T> {
     /// An empty sink over `buffer`, whose length is its capacity.
     pub const fn new(buffer: B, ledger: &'a Ledger) -> Self {
-        Self { buffer, first: 0, length: 0, begun: 0, apart: 0, ledger, sampler: None }
+        Self { buffer, first: 0, length: 0, begun: 0, apart: 0, ledger, sampler: None, events: PhantomData }
     }
 
     /// From now on the sink takes only the events that `sampler` keeps, and drops the others as `sampled`.
@@ -33,13 +37,13 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
     }
 
     /// Takes `event`, or drops it as `buffer_full` if there is no room. Returns whether it took the event.
-    pub fn offer(&mut self, event: Event) -> bool {
+    pub fn offer(&mut self, event: T) -> bool {
         self.offer_all(&[event]) == 1
     }
 
     /// Takes the first of `events`, as many as there is room for, and drops the others as `buffer_full`. Returns how
     /// many it took.
-    pub fn offer_all(&mut self, events: &[Event]) -> usize {
+    pub fn offer_all(&mut self, events: &[T]) -> usize {
         match self.sampler.take() {
             None => self.take(events),
             Some(mut sampler) => {
@@ -82,7 +86,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
 
     /// The event at `position` from the front.
     #[must_use]
-    pub fn get(&self, position: usize) -> Option<&Event> {
+    pub fn get(&self, position: usize) -> Option<&T> {
         (position < self.length).then(|| &self.buffer.as_ref()[self.place(position)])
     }
 
@@ -137,7 +141,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         self.begun = if self.length == 0 { 0 } else { items };
     }
 
-    fn take(&mut self, events: &[Event]) -> usize {
+    fn take(&mut self, events: &[T]) -> usize {
         let capacity = self.capacity();
         let (taken, refused) = events.split_at(events.len().min(capacity - self.length));
         if !taken.is_empty() {
@@ -235,7 +239,7 @@ mod tests {
     fn a_sink_without_a_buffer_drops_everything() {
         static STORAGE: Storage<4, 1, 2> = Storage::new();
         let ledger = Accounts::new(STORAGE.registry()).open(Exporter::Statsd);
-        let mut sink = Sink::new([], ledger);
+        let mut sink = Sink::new([Event::default(); 0], ledger);
         assert_eq!(sink.offer_all(&[Event::default(); 3]), 0);
         assert!(!sink.offer(Event::default()) && sink.get(0).is_none());
         sink.abandon(DropReason::Deadline);

@@ -25,12 +25,12 @@ use core::time::Duration;
 mod action;
 mod answers;
 mod bisection;
+mod events;
 mod gauges;
 mod instruments;
 mod intervals;
 mod limits;
 mod probe;
-mod requests;
 mod schedule;
 mod sending;
 #[cfg(all(test, not(loom)))]
@@ -38,11 +38,11 @@ mod tests;
 mod watermarks;
 
 pub use action::PostAction;
+pub use events::EventPoints;
 pub use gauges::GaugePoints;
 pub use instruments::InstrumentPoints;
 pub use intervals::IntervalPoints;
 pub use limits::PostLimits;
-pub use requests::RequestPoints;
 pub use schedule::Schedule;
 
 use bisection::{Bisection, NextPost};

@@ -11,6 +11,7 @@ mod gauges;
 mod instruments;
 mod join;
 mod message_format;
+mod observations;
 mod origin;
 mod packed;
 mod tags;
@@ -39,6 +40,7 @@ pub use aggregator::{Aggregator, Packet};
 pub use counters::{ContextCount, CounterPacket};
 pub use gauges::{GaugeMessageEncoder, METRIC_BYTES};
 pub use instruments::{InstrumentMessageEncoder, RowMessages};
+pub use observations::ObservationMessageEncoder;
 pub use origin::{Cardinality, ORIGIN_BYTES, Origin, OriginError};
 pub use tags::{ConstantTags, TAG_BYTES, TagError};
 pub use telemetry::{ClientTransport, Telemetry, TelemetryEncoder};
@@ -156,6 +158,13 @@ impl<'a> MessageEncoder<'a> {
     #[must_use]
     pub fn instruments(&self) -> InstrumentMessageEncoder<'a> {
         InstrumentMessageEncoder::new(self.registry, self.format.clone())
+    }
+
+    /// An encoder for observations of the engine's own instruments, which has the prefix, the rate, the constant tags and the
+    /// origin of these messages.
+    #[must_use]
+    pub fn observations(&self) -> ObservationMessageEncoder<'a> {
+        ObservationMessageEncoder::new(self.registry, self.format.clone(), self.fills_with_newlines)
     }
 
     /// An encoder for the sink's own metrics, which has the constant tags and the origin of these messages.

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::marker::PhantomData;
 
+use crate::metrics::InstrumentKind;
+
 /// Handle of a counter of the engine's own: `Copy`, four bytes, valid on every recorder of its registry.
 ///
 /// On another registry it counts nowhere, and [`Usage::unknown_observations`](crate::Usage::unknown_observations) says
@@ -17,6 +19,13 @@ pub struct Counter(u32);
 /// how often.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Histogram<V>(u32, PhantomData<V>);
+
+/// What an observation is of: the kind of an instrument, and its index among those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ObservedInstrument {
+    pub(crate) kind: InstrumentKind,
+    pub(crate) index: u16,
+}
 
 impl Counter {
     /// Records nothing: for a library that found no room for its counter.

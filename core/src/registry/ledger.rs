@@ -17,7 +17,7 @@ use crate::atomics::{
 #[derive(Debug)]
 pub struct Ledger {
     state: AtomicU64,
-    /// How the account counts since its last start: [`PER_REQUEST`] or [`SUMS`].
+    /// How the account counts since its last start: [`PER_EVENT`] or [`SUMS`].
     counting: AtomicU64,
     /// How many steps of starts and stops there have been.
     generation: AtomicU64,
@@ -41,8 +41,8 @@ const LINGERS: u64 = 3;
 
 /// The exporter sends aggregates, and `recorded` comes from the registry's total.
 pub(crate) const SUMS: u64 = 0;
-/// The exporter sends every request by itself, and `recorded` comes from the positions in the rings.
-pub(crate) const PER_REQUEST: u64 = 1;
+/// The exporter sends every request, or observation, by itself, and `recorded` comes from the positions in their rings.
+pub(crate) const PER_EVENT: u64 = 1;
 
 impl Ledger {
     const_unless_loom! {
@@ -143,10 +143,10 @@ impl Ledger {
         fence(Release);
     }
 
-    /// Whether the exporter sends every request by itself, and not aggregates.
-    pub(crate) fn is_per_request(&self) -> bool {
+    /// Whether the exporter sends every request, or observation, by itself, and not aggregates.
+    pub(crate) fn is_per_event(&self) -> bool {
         // Relaxed: a reader that meets an account while it is being opened reads it again.
-        self.counting.load(Relaxed) == PER_REQUEST
+        self.counting.load(Relaxed) == PER_EVENT
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::counts::cells::Cells;
 use crate::counts::kinds::KindCells;
 use crate::counts::lane_map::{LaneMapWords, Slots};
 use crate::counts::observed_cells::ObservedCells;
+use crate::registry::account::AccountKind;
 use crate::registry::decided_once::DecidedOnce;
 use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
@@ -18,7 +19,7 @@ use crate::registry::gauges::{GAUGES, GaugeWords};
 use crate::registry::instruments::declaration::DeclaredWords;
 use crate::registry::instruments::declared::InstrumentControl;
 use crate::registry::ledger::Ledger;
-use crate::registry::ring::{SharedSlot, Slot};
+use crate::registry::ring::{ObservationRings, SharedSlot, Slot};
 
 /// Most recorders with shards of their own. The number of a recorder goes into the lowest bits of a timestamp, at most
 /// ten.
@@ -44,6 +45,51 @@ pub(crate) mod shard_word {
     /// The most events that came between two visits of the pump, those that were refused among them: the ring has had to
     /// hold these, or would have had to. Written by the pump.
     pub(crate) const NEEDED: usize = 19;
+    /// The same of observations. `OBSERVED_TAIL_SEEN` is the tail as the recorder last read it.
+    pub(crate) const OBSERVED_HEAD: usize = 3;
+    pub(crate) const OBSERVED_REFUSED: usize = 4;
+    pub(crate) const OBSERVED_TAIL_SEEN: usize = 5;
+    pub(crate) const OBSERVED_TAIL: usize = 20;
+    pub(crate) const OBSERVED_LAST_TIMESTAMP: usize = 21;
+    pub(crate) const OBSERVED_REFUSED_SEEN: usize = 22;
+    pub(crate) const OBSERVED_NEEDED: usize = 23;
+}
+
+/// Where the header of a shard has the words of a ring.
+#[derive(Clone, Copy)]
+pub(crate) struct RingWords {
+    pub(crate) head: usize,
+    pub(crate) refused: usize,
+    pub(crate) tail: usize,
+    pub(crate) last_timestamp: usize,
+    pub(crate) refused_seen: usize,
+    pub(crate) needed: usize,
+}
+
+impl RingWords {
+    pub(crate) const REQUESTS: Self = Self {
+        head: shard_word::HEAD,
+        refused: shard_word::REFUSED,
+        tail: shard_word::TAIL,
+        last_timestamp: shard_word::LAST_TIMESTAMP,
+        refused_seen: shard_word::REFUSED_SEEN,
+        needed: shard_word::NEEDED,
+    };
+    pub(crate) const OBSERVATIONS: Self = Self {
+        head: shard_word::OBSERVED_HEAD,
+        refused: shard_word::OBSERVED_REFUSED,
+        tail: shard_word::OBSERVED_TAIL,
+        last_timestamp: shard_word::OBSERVED_LAST_TIMESTAMP,
+        refused_seen: shard_word::OBSERVED_REFUSED_SEEN,
+        needed: shard_word::OBSERVED_NEEDED,
+    };
+
+    pub(crate) const fn of(kind: AccountKind) -> Self {
+        match kind {
+            AccountKind::Requests => Self::REQUESTS,
+            AccountKind::Observations => Self::OBSERVATIONS,
+        }
+    }
 }
 
 /// The words that a registry has once.
@@ -52,6 +98,8 @@ pub(crate) struct Control {
     /// One bit per exporter, set while it sends per request. Read by every `record`, written when such an exporter
     /// starts or stops.
     pub(crate) events: Padded<AtomicU64>,
+    /// The same for exporters that send each observation by itself. Read where storage has rings of observations.
+    pub(crate) observation_events: AtomicU64,
     /// Whether the overflow series has been written.
     pub(crate) ready: AtomicU64,
     /// How many entries have been taken, without entry 0, which is the overflow series. Those after them were never
@@ -91,6 +139,7 @@ impl Control {
         pub(crate) fn new() -> Self {
             Self {
                 events: Padded(AtomicU64::new(0)),
+                observation_events: AtomicU64::new(0),
                 ready: AtomicU64::new(0),
                 next_entry: Padded(AtomicU64::new(0)),
                 returned_entries: AtomicU64::new(0),
@@ -164,6 +213,9 @@ pub(crate) trait SeldomUsed: Sync + RefUnwindSafe {
 
     /// What the spill shard does.
     fn spill_observed(&self) -> ObservedCells<'_>;
+
+    /// The rings of observations; empty where the storage was built without.
+    fn observation_rings(&self) -> ObservationRings<'_>;
 }
 
 const _: () = assert!(size_of::<Parts<'_>>() <= 256 || cfg!(loom), "see above");

@@ -25,7 +25,7 @@ use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::instruments::declaration::DeclaredWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, SeldomUsed, ShardWords};
-use crate::registry::ring::{SharedSlot, Slot};
+use crate::registry::ring::{ObservationRings, ObservationSlot, SharedObservationSlot, SharedSlot, Slot};
 
 /// Storage of fixed size for a `static`. `SERIES` includes the overflow series, so there is room for `SERIES` - 1 of
 /// yours.
@@ -33,7 +33,9 @@ use crate::registry::ring::{SharedSlot, Slot};
 /// The overflow series takes what does not fit. `SHARDS` is the number of recorders with shards of their own. `RING` is
 /// the number of events that a ring holds (a power of two). `H` is [`Exponential`], or [`Classic`] for storage without
 /// exponential histograms. `COUNTERS` and `HISTOGRAMS` are the numbers of [instruments of the engine's
-/// own](Registry::counter) that there is room for, 0 to 1,023 of each: none unless they are said.
+/// own](Registry::counter) that there is room for, 0 to 1,023 of each: none unless they are said. `OBSERVATIONS` is the
+/// number of observations that a ring of those holds (a power of two, or 0: none unless it is said). Only exporters that
+/// send each observation by itself need such rings: 16 bytes per observation and shard, and 24 for the spill shard.
 ///
 /// A `static` is sensible up to about 64 MB. For more, or if the sizes are known only at run time, use `HeapStorage`.
 ///
@@ -53,6 +55,7 @@ pub struct Storage<
     H: Histograms = Exponential,
     const COUNTERS: usize = 0,
     const HISTOGRAMS: usize = 0,
+    const OBSERVATIONS: usize = 0,
 > {
     control: Control,
     index: [[AtomicU64; 4]; SERIES],
@@ -80,6 +83,8 @@ pub struct Storage<
     observed_wides: [Padded<[[H::ObservedWides; SERIES]; HISTOGRAMS]>; SHARDS],
     spill_counters: Padded<[[CounterCell; SERIES]; COUNTERS]>,
     spill_observed: Padded<[[H::ObservedSpill; SERIES]; HISTOGRAMS]>,
+    observation_rings: Padded<[[ObservationSlot; OBSERVATIONS]; SHARDS]>,
+    spill_observation_ring: Padded<[SharedObservationSlot; OBSERVATIONS]>,
 }
 
 /// Storage for those who don't care: 511 series, 12 recorders, rings of 65,536 events; 75 MiB of address space, of which
@@ -285,7 +290,8 @@ impl<
     H: Histograms,
     const COUNTERS: usize,
     const HISTOGRAMS: usize,
-> Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS>
+    const OBSERVATIONS: usize,
+> Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS, OBSERVATIONS>
 {
     /// The size of the storage in bytes.
     pub const SIZE: usize = size_of::<Self>();
@@ -307,6 +313,10 @@ impl<
             assert!(
                 COUNTERS <= MAX_INSTRUMENTS && HISTOGRAMS <= MAX_INSTRUMENTS,
                 "COUNTERS and HISTOGRAMS are 0 to 1,023"
+            );
+            assert!(
+                OBSERVATIONS == 0 || OBSERVATIONS >= 2 && OBSERVATIONS.is_power_of_two(),
+                "OBSERVATIONS is 0 or a power of two, 2 or more"
             );
         }
         Self {
@@ -336,6 +346,8 @@ impl<
             observed_wides: [const { Padded([const { [const { H::OBSERVED_WIDES }; SERIES] }; HISTOGRAMS]) }; SHARDS],
             spill_counters: Padded([const { [const { zeros() }; SERIES] }; COUNTERS]),
             spill_observed: Padded([const { [const { H::OBSERVED_SPILL }; SERIES] }; HISTOGRAMS]),
+            observation_rings: Padded([const { [const { zeros() }; OBSERVATIONS] }; SHARDS]),
+            spill_observation_ring: Padded([const { zeros() }; OBSERVATIONS]),
         }
     }
 
@@ -373,7 +385,8 @@ impl<
     H: Histograms,
     const COUNTERS: usize,
     const HISTOGRAMS: usize,
-> SeldomUsed for Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS>
+    const OBSERVATIONS: usize,
+> SeldomUsed for Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS, OBSERVATIONS>
 {
     fn exemplars(&self) -> &[ExemplarWords] {
         &self.exemplars.0
@@ -404,6 +417,10 @@ impl<
             histograms: H::spill_histograms(self.spill_observed.0.as_flattened()),
         }
     }
+
+    fn observation_rings(&self) -> ObservationRings<'_> {
+        ObservationRings { own: self.observation_rings.0.as_flattened(), spill: &self.spill_observation_ring.0 }
+    }
 }
 
 /// What one shard has of all instruments and series.
@@ -429,7 +446,8 @@ impl<
     H: Histograms,
     const COUNTERS: usize,
     const HISTOGRAMS: usize,
-> Default for Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS>
+    const OBSERVATIONS: usize,
+> Default for Storage<SERIES, SHARDS, RING, H, COUNTERS, HISTOGRAMS, OBSERVATIONS>
 {
     fn default() -> Self {
         Self::new()

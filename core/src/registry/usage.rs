@@ -3,6 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::registry::account::AccountKind;
+
 /// How full a registry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,6 +46,8 @@ pub struct Usage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FullRing {
+    /// What it holds.
+    pub of: AccountKind,
     /// The number of the recorder's shard. The spill shard has the number after the last one.
     pub recorder: usize,
     /// Events refused since the storage was made.
@@ -56,10 +60,14 @@ pub struct FullRing {
 
 impl fmt::Display for FullRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { recorder, dropped, ring, would_have_held } = self;
+        let Self { of, recorder, dropped, ring, would_have_held } = self;
+        let events = match of {
+            AccountKind::Requests => "events",
+            AccountKind::Observations => "observations",
+        };
         write!(
             f,
-            "recorder {recorder}: {dropped} events dropped by its full ring of {ring}; a ring of {would_have_held} would have held them"
+            "recorder {recorder}: {dropped} {events} dropped by its full ring of {ring}; a ring of {would_have_held} would have held them"
         )
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use loaddensity_metrics_core::export::datagrams::{
-    IntervalDatagrams, IntervalPacking, RequestDatagrams, RequestPacking, WINDOW_BYTES,
+    EventDatagrams, EventPacking, IntervalDatagrams, IntervalPacking, WINDOW_BYTES,
 };
 use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::{Event, EventEncoder};
@@ -13,12 +13,12 @@ use super::lender::Lender;
 use crate::dispatcher::EventQueue;
 
 /// Requests from a queue, each sent by itself.
-pub(crate) struct RequestLender<E> {
+pub(crate) struct EventLender<E> {
     queue: Arc<EventQueue>,
-    packing: Box<RequestPacking<E, Box<[u8]>>>,
+    packing: Box<EventPacking<E, Box<[u8]>>>,
 }
 
-impl<E: EventEncoder> RequestLender<E> {
+impl<E: EventEncoder> EventLender<E> {
     /// The requests in `queue`, as `encoder` writes them: at most `items` in a datagram of at most `datagram_bytes`, and several
     /// datagrams in a call where that `is_offloaded`.
     pub(crate) fn new(
@@ -28,17 +28,17 @@ impl<E: EventEncoder> RequestLender<E> {
         is_offloaded: bool,
     ) -> Self {
         let texts = if is_offloaded && items == 1 { WINDOW_BYTES } else { 0 };
-        let packing = RequestPacking::new(encoder, items, datagram_bytes, vec![0; texts].into_boxed_slice());
+        let packing = EventPacking::new(encoder, items, datagram_bytes, vec![0; texts].into_boxed_slice());
         let packing = if is_offloaded { packing.with_offload() } else { packing };
         Self { queue, packing: Box::new(packing) }
     }
 }
 
-impl<E: EventEncoder + Send + 'static> Lender for RequestLender<E> {
-    type Lent<'a> = RequestDatagrams<'a, 'static, E, Box<[u8]>, Box<[Event]>>;
+impl<E: EventEncoder + Send + 'static> Lender for EventLender<E> {
+    type Lent<'a> = EventDatagrams<'a, 'static, E, Box<[u8]>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
-        ask(&mut RequestDatagrams::new(&mut self.queue.lock(), &mut self.packing))
+        ask(&mut EventDatagrams::new(&mut self.queue.lock(), &mut self.packing))
     }
 
     fn wait_until_holds(&mut self, events: usize) -> impl Future<Output = ()> + Send {

@@ -12,7 +12,7 @@ use loaddensity_metrics_core::{CALL_BYTES, DropReason, Exporter};
 
 use super::{FurtherLines, instrument_points};
 use crate::config::InfluxdbConfig;
-use crate::drivers::{DatagramDriver, DatagramOptions, Destination, IntervalItemLender, RequestLender};
+use crate::drivers::{DatagramDriver, DatagramOptions, Destination, EventLender, IntervalItemLender};
 use crate::running::{LaunchContext, RunningExporter};
 use crate::runtime::Runtime;
 use crate::status::{HealthReporter, StatusCell};
@@ -28,7 +28,7 @@ pub(super) fn per_request<R: Runtime>(
     let InfluxdbConfig { datagram_bytes, segmentation_offload, buffer_events, .. } = *config;
     let (status_cell, stop) = (status_cell(&to), StopSignal::default());
     let queue = context.dispatcher.attach(Exporter::Influxdb, buffer_events, None);
-    let source = RequestLender::new(queue.clone(), encoder, (usize::MAX, datagram_bytes), segmentation_offload);
+    let source = EventLender::new(queue.clone(), encoder, (usize::MAX, datagram_bytes), segmentation_offload);
     let call_bytes = if segmentation_offload { datagram_bytes.max(CALL_BYTES) } else { datagram_bytes };
     let options = DatagramOptions { call_bytes, at_once: true, ..options(to.clone(), config) };
     let driver =

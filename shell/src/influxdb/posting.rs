@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::export::posts::{
-    GaugePoints, InstrumentPoints, IntervalPoints, PostLimits, PostMachine, RequestPoints, Schedule,
+    EventPoints, GaugePoints, InstrumentPoints, IntervalPoints, PostLimits, PostMachine, Schedule,
 };
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{DropReason, Event, Exporter, Packer};
@@ -134,10 +134,10 @@ struct RequestSource {
 }
 
 impl Lender for RequestSource {
-    type Lent<'a> = RequestPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
+    type Lent<'a> = EventPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
-        ask(&mut RequestPoints::new(&self.packer, &mut self.queue.lock()))
+        ask(&mut EventPoints::new(&self.packer, &mut self.queue.lock()))
     }
 
     fn wait_until_holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {

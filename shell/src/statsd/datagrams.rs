@@ -19,7 +19,7 @@ use super::Packets;
 use crate::config::StatsdConfig;
 use crate::dispatcher::EventQueue;
 use crate::drivers::{
-    DatagramDriver, DatagramOptions, Destination, IntervalItemLender, Lender, OpenSocket, RequestLender,
+    DatagramDriver, DatagramOptions, Destination, EventLender, IntervalItemLender, Lender, OpenSocket,
 };
 use crate::random;
 use crate::running::{LaunchContext, RunningExporter};
@@ -119,7 +119,7 @@ fn per_request<R: Runtime>(
     let queue = context.dispatcher.attach(Exporter::Statsd, config.buffer_events, sampler);
     let is_offloaded = config.segmentation_offload && matches!(options.to, Destination::Udp(_));
     let call_bytes = if is_offloaded { packets.bytes.max(CALL_BYTES) } else { packets.bytes };
-    let source = RequestLender::new(queue.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
+    let source = EventLender::new(queue.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
     launch(context, DatagramOptions { call_bytes, ..options }, source, (status_cell, queue))
 }
 

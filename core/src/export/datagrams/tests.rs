@@ -223,14 +223,14 @@ impl Bench {
 /// A sink of `capacity` events, and how they are made up.
 struct Events<'a, const N: u8> {
     sink: Sink<'a, Vec<Event>>,
-    packing: RequestPacking<Text<N>, Vec<u8>>,
+    packing: EventPacking<Text<N>, Vec<u8>>,
     offered: u64,
 }
 
 impl<'a, const N: u8> Events<'a, N> {
     fn new(storage: &'a TestStorage, items: usize, datagram_bytes: usize) -> Self {
         let sink = Sink::new(vec![Event::default(); 1_000], ledger(storage.registry(), Exporter::Statsd));
-        let packing = RequestPacking::new(Text { fills: false }, items, datagram_bytes, vec![0; 20_000]);
+        let packing = EventPacking::new(Text { fills: false }, items, datagram_bytes, vec![0; 20_000]);
         Self { sink, packing, offered: 0 }
     }
 
@@ -246,8 +246,8 @@ impl<'a, const N: u8> Events<'a, N> {
         }
     }
 
-    fn source(&mut self) -> RequestDatagrams<'_, 'a, Text<N>, Vec<u8>, Vec<Event>> {
-        RequestDatagrams::new(&mut self.sink, &mut self.packing)
+    fn source(&mut self) -> EventDatagrams<'_, 'a, Text<N>, Vec<u8>, Vec<Event>> {
+        EventDatagrams::new(&mut self.sink, &mut self.packing)
     }
 
     /// Sent, dropped by cause, and held: all that was recorded.
@@ -474,7 +474,7 @@ fn offload_that_is_refused_is_not_tried_again() {
 fn items_share_datagrams_of_one_size_and_a_part_of_a_call_is_sent_again() {
     let storage = TestStorage::new();
     let mut events = Events::<1>::new(&storage, usize::MAX, 100).offloaded();
-    events.packing = RequestPacking::new(Text { fills: true }, usize::MAX, 100, vec![]).with_offload();
+    events.packing = EventPacking::new(Text { fills: true }, usize::MAX, 100, vec![]).with_offload();
     let mut bench = Bench::new(1, DatagramTarget::UnixSocket);
     bench.run(&mut events.source(), 1);
     events.record([45; 9]);

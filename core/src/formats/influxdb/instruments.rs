@@ -111,7 +111,7 @@ impl InstrumentNews {
     /// Writes the fields, with `first` before the first one and commas between them. Returns the length in bytes.
     pub(super) fn put(&self, instrument: &OwnInstrument<'_>, first: u8, out: &mut [u8]) -> Result<usize, Full> {
         let (room, named, unit) = (out.len(), instrument.named(), instrument.unit());
-        let mut fields = FieldWriter { line: ItemWriter::new(out), separator: first };
+        let mut fields = FieldWriter::new(ItemWriter::new(out), first);
         let mut names = influxdb(&named).of(&named);
         match *self {
             Self::Counter(sum) => {
@@ -134,14 +134,25 @@ impl InstrumentNews {
     }
 }
 
-struct FieldWriter<'b> {
+/// Writes fields, with commas between them.
+pub(super) struct FieldWriter<'b> {
     line: ItemWriter<'b>,
     separator: u8,
 }
 
-impl FieldWriter<'_> {
+impl<'b> FieldWriter<'b> {
+    /// With `first` before the first field.
+    pub(super) const fn new(line: ItemWriter<'b>, first: u8) -> Self {
+        Self { line, separator: first }
+    }
+
+    /// What follows the fields.
+    pub(super) fn into_line(self) -> ItemWriter<'b> {
+        self.line
+    }
+
     /// A value in this unit: times are milliseconds and floats, all else is an integer.
-    fn put(&mut self, name: &ProducedName<'_>, value: u64, unit: ShownUnit) -> Result<(), Full> {
+    pub(super) fn put(&mut self, name: &ProducedName<'_>, value: u64, unit: ShownUnit) -> Result<(), Full> {
         match unit {
             ShownUnit::Milliseconds => {
                 self.put_name(name)?;
@@ -151,7 +162,7 @@ impl FieldWriter<'_> {
         }
     }
 
-    fn put_integer(&mut self, name: &ProducedName<'_>, value: u64) -> Result<(), Full> {
+    pub(super) fn put_integer(&mut self, name: &ProducedName<'_>, value: u64) -> Result<(), Full> {
         self.put_name(name)?;
         self.line.put_integer(value.min(MAX_INTEGER), b"i")
     }

@@ -98,6 +98,27 @@ impl Declared {
     }
 }
 
+/// The name of an instrument and its shape, without the description, which takes long to read.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedInstrument {
+    name: String<INSTRUMENT_NAME_BYTES>,
+    pub(crate) shape: InstrumentShape,
+}
+
+impl NamedInstrument {
+    /// Reads words that were written, and published since.
+    pub(crate) fn read(words: &DeclaredWords) -> Self {
+        let ([lengths, texts @ ..], (shape, _)) = (words, InstrumentShape::read(words));
+        // Relaxed: as in `Declared::read`.
+        let length = lengths.load(Ordering::Relaxed) as u8;
+        Self { name: text(texts.get(..NAME_WORDS).unwrap_or_default(), length), shape }
+    }
+
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named { name: &self.name, kind: NamedKind::Instrument(self.shape.kind), unit: self.shape.unit }
+    }
+}
+
 impl Declaration<'_> {
     /// Writes this into words that nobody reads yet.
     pub(crate) fn write(&self, words: &DeclaredWords, index: usize) {

@@ -2,9 +2,11 @@
 
 use crate::atomics::{AtomicU64, Ordering, const_unless_loom};
 use crate::metrics::InstrumentKind;
-use crate::metrics::handles;
+use crate::metrics::handles::{self, ObservedInstrument};
 use crate::metrics::produced_names::clash;
-use crate::registry::instruments::declaration::{Declaration, Declared, DeclaredWords, InstrumentShape, Reach};
+use crate::registry::instruments::declaration::{
+    Declaration, Declared, DeclaredWords, InstrumentShape, NamedInstrument, Reach,
+};
 use crate::registry::instruments::instrument_error::InstrumentError;
 
 /// What a registry has once of its instruments.
@@ -81,6 +83,16 @@ impl<'a> Instruments<'a> {
     pub(crate) fn shape_at(self, place: usize) -> Option<(InstrumentShape, usize)> {
         let is_declared = place < self.count();
         self.word_at(place).filter(|_| is_declared).map(InstrumentShape::read)
+    }
+
+    /// The one that an observation is of.
+    pub(crate) fn named(self, of: ObservedInstrument) -> Option<NamedInstrument> {
+        let [first, second] = self.words;
+        let is_wanted = |words: &&DeclaredWords| {
+            let (shape, index) = InstrumentShape::read(words);
+            shape.kind == of.kind && index == usize::from(of.index)
+        };
+        first.iter().chain(second).take(self.count()).find(is_wanted).map(NamedInstrument::read)
     }
 
     fn word_at(self, place: usize) -> Option<&'a DeclaredWords> {

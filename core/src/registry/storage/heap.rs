@@ -21,7 +21,7 @@ use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::instruments::declaration::DeclaredWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, SeldomUsed, ShardWords};
-use crate::registry::ring::{SharedSlot, Slot};
+use crate::registry::ring::{ObservationRings, ObservationSlot, SharedObservationSlot, SharedSlot, Slot};
 
 /// Storage whose size is chosen at run time. It is allocated as zeroed memory and never copied over the stack.
 ///
@@ -42,6 +42,8 @@ pub struct HeapStorage {
     spill_kinds: Aligned,
     spill_ring: Aligned,
     instruments: HeapInstruments,
+    observation_rings: Aligned,
+    spill_observation_ring: Aligned,
 }
 
 /// The cells of all shards, and the slots that lead to their lanes.
@@ -99,7 +101,7 @@ impl HeapStorage {
     /// # Ok::<(), loaddensity_metrics_core::SizeError>(())
     /// ```
     pub const fn builder(series: usize, shards: usize, ring: usize) -> HeapStorageBuilder {
-        HeapStorageBuilder { series, shards, ring, has_exponentials: true, counters: 0, histograms: 0 }
+        HeapStorageBuilder { series, shards, ring, has_exponentials: true, counters: 0, histograms: 0, observations: 0 }
     }
 }
 
@@ -113,6 +115,7 @@ pub struct HeapStorageBuilder {
     has_exponentials: bool,
     counters: usize,
     histograms: usize,
+    observations: usize,
 }
 
 impl HeapStorageBuilder {
@@ -131,20 +134,30 @@ impl HeapStorageBuilder {
         Self { histograms, ..self }
     }
 
+    /// With rings of so many observations, a power of two from 2 to 2^31; 0, which is the default, is none. Only exporters that
+    /// send each observation by itself need them.
+    pub const fn observations(self, observations: usize) -> Self {
+        Self { observations, ..self }
+    }
+
     /// The storage.
     ///
     /// # Errors
-    /// As for [`HeapStorage::new`], and if there are more than 1,023 counters or histograms.
+    /// As for [`HeapStorage::new`], and if there are more than 1,023 counters or histograms, or rings of observations are of
+    /// another size.
     pub fn build(self) -> Result<HeapStorage, SizeError> {
-        let Self { series, shards, ring, has_exponentials, counters, histograms } = self;
+        let Self { series, shards, ring, has_exponentials, counters, histograms, observations } = self;
         if !(1..1 << 31).contains(&series) {
             return Err(SizeError::Series(series));
         }
         if !(1..=MAX_SHARDS).contains(&shards) {
             return Err(SizeError::Shards(shards));
         }
-        if !ring.is_power_of_two() || !(2..=1 << 31).contains(&ring) {
+        if !is_size_of_ring(ring) {
             return Err(SizeError::Ring(ring));
+        }
+        if observations != 0 && !is_size_of_ring(observations) {
+            return Err(SizeError::Ring(observations));
         }
         if counters.max(histograms) > MAX_INSTRUMENTS {
             return Err(SizeError::Instruments(counters.max(histograms)));
@@ -173,6 +186,8 @@ impl HeapStorageBuilder {
             spill_kinds: Aligned::of::<KindCounts>(series)?,
             spill_ring: Aligned::of::<SharedSlot>(ring)?,
             instruments: HeapInstruments::new(has_exponentials, [counters, histograms], shards, series)?,
+            observation_rings: Aligned::of::<ObservationSlot>(product(shards, observations)?)?,
+            spill_observation_ring: Aligned::of::<SharedObservationSlot>(observations)?,
         })
     }
 }
@@ -222,6 +237,10 @@ impl SeldomUsed for HeapStorage {
     fn spill_observed(&self) -> ObservedCells<'_> {
         self.instruments.spill()
     }
+
+    fn observation_rings(&self) -> ObservationRings<'_> {
+        ObservationRings { own: self.observation_rings.arrays(), spill: self.spill_observation_ring.arrays() }
+    }
 }
 
 impl HeapCells {
@@ -267,6 +286,10 @@ impl fmt::Debug for HeapStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.registry().fmt(f)
     }
+}
+
+const fn is_size_of_ring(events: usize) -> bool {
+    events.is_power_of_two() && 2 <= events && events <= 1 << 31
 }
 
 /// An array of zeros that never passes over the stack.

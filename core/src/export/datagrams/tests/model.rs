@@ -386,13 +386,13 @@ macro_rules! of_sink {
 /// Requests of `N` items each.
 struct Single<'a, const N: u8> {
     sink: Sink<'a, Vec<Event>>,
-    packing: RequestPacking<Text<N>, Vec<u8>>,
+    packing: EventPacking<Text<N>, Vec<u8>>,
 }
 
 impl<'a, const N: u8> Single<'a, N> {
     fn new(registry: Registry<'a>, nature: Nature, fills: bool) -> Self {
         let sink = Sink::new(vec![Event::default(); 200], ledger(registry, Exporter::Statsd));
-        let packing = RequestPacking::new(Text { fills }, nature.items, nature.datagram_bytes, vec![0; 9_000]);
+        let packing = EventPacking::new(Text { fills }, nature.items, nature.datagram_bytes, vec![0; 9_000]);
         Self { sink, packing: if nature.is_offloaded { packing.with_offload() } else { packing } }
     }
 }
@@ -401,7 +401,7 @@ impl<const N: u8> Load for Single<'_, N> {
     of_sink!();
 
     fn poll(&mut self, machine: &mut DatagramMachine, now: Now, buffer: &mut [u8]) -> DatagramAction {
-        machine.poll(now, &mut RequestDatagrams::new(&mut self.sink, &mut self.packing), buffer)
+        machine.poll(now, &mut EventDatagrams::new(&mut self.sink, &mut self.packing), buffer)
     }
 
     fn arrived(&self, datagrams: &[String]) -> (u64, u64) {

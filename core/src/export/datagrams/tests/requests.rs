@@ -30,7 +30,7 @@ fn what_just_fits_into_the_limits_of_a_call_is_not_cut() {
     for (items, together, limits, lent, sizes, (bytes, segment, datagrams)) in table {
         let storage = TestStorage::new();
         let mut events = Events::<1>::new(&storage, *items, 100);
-        events.packing = RequestPacking::new(Text { fills: true }, *items, 100, vec![0; 1_000]);
+        events.packing = EventPacking::new(Text { fills: true }, *items, 100, vec![0; 1_000]);
         let mut events = if *together { events.offloaded() } else { events };
         events.record(sizes.iter().copied());
         let call = events.source().pack(Now::default(), *limits, &mut vec![0; *lent]);

@@ -60,7 +60,7 @@ fn requests_are_sent_line_by_line_from_their_sink_and_settled_in_its_ledger() {
         sink.offer(event(registry, number));
     }
     let line = "m,method=GET,name=/x,outcome=success status_code=200i,response_time_ms=5,response_length=10i";
-    let mut items = RequestPoints::new(&packer, &mut sink);
+    let mut items = EventPoints::new(&packer, &mut sink);
     let (id, first) = body(&mut posts, at(0), &mut items);
     assert_eq!(first, std::format!("{line} 1\n{line} 2\n{line} 3"));
     posts.handle(at(0), BodyInput::Answer { id, said: Said::Partial { dropped: 1 } });

@@ -1,4 +1,4 @@
-//! Datagrams of messages per request.
+//! Datagrams of messages or points per event.
 
 use super::super::{Now, Tick};
 use super::burst::{BURSTS_OF_A_BACKLOG, Burst};
@@ -16,18 +16,18 @@ const WINDOW_ITEMS: usize = 1_024;
 pub const WINDOW_BYTES: usize = 128 << 10;
 const _: () = assert!(WINDOW_BYTES >= 100 * WINDOW_ITEMS, "see above");
 
-/// How the requests of a sink are packed into datagrams. It has some 12 KiB, besides the encoder and the texts.
+/// How the events of a sink are packed into datagrams. It has some 12 KiB, besides the encoder and the texts.
 ///
-/// `T` holds the texts of items that are sorted. Where none are, nothing is written to it.
+/// `X` holds the texts of items that are sorted. Where none are, nothing is written to it.
 #[derive(Debug)]
-pub struct RequestPacking<E, T> {
+pub struct EventPacking<E, X> {
     packer: Packer<E>,
     /// Largest datagram in bytes.
     datagram_bytes: usize,
     /// Most items in one datagram.
     items: usize,
     offload: OffloadMode,
-    window: Window<T, WINDOW_ITEMS>,
+    window: Window<X, WINDOW_ITEMS>,
     run: Run,
     /// What was packed last.
     packed: LastPacked,
@@ -53,9 +53,9 @@ enum LastPacked {
     Sorted,
 }
 
-impl<E: EventEncoder, T: AsRef<[u8]> + AsMut<[u8]>> RequestPacking<E, T> {
+impl<E, X: AsRef<[u8]> + AsMut<[u8]>> EventPacking<E, X> {
     /// Datagrams of at most `items` items and `datagram_bytes` bytes, one in a call.
-    pub const fn new(encoder: E, items: usize, datagram_bytes: usize, texts: T) -> Self {
+    pub const fn new(encoder: E, items: usize, datagram_bytes: usize, texts: X) -> Self {
         Self {
             packer: Packer::new(encoder),
             datagram_bytes,
@@ -78,25 +78,26 @@ impl<E: EventEncoder, T: AsRef<[u8]> + AsMut<[u8]>> RequestPacking<E, T> {
     }
 }
 
-/// The requests of a sink.
+/// The events of a sink.
 #[derive(Debug)]
-pub struct RequestDatagrams<'s, 'a, E, T, B> {
-    sink: &'s mut Sink<'a, B>,
-    packing: &'s mut RequestPacking<E, T>,
+pub struct EventDatagrams<'s, 'a, E, X, B, T = Event> {
+    sink: &'s mut Sink<'a, B, T>,
+    packing: &'s mut EventPacking<E, X>,
 }
 
-impl<'s, 'a, E, T, B> RequestDatagrams<'s, 'a, E, T, B> {
-    /// The requests that wait in `sink`, made up by `packing`.
-    pub const fn new(sink: &'s mut Sink<'a, B>, packing: &'s mut RequestPacking<E, T>) -> Self {
+impl<'s, 'a, E, X, B, T> EventDatagrams<'s, 'a, E, X, B, T> {
+    /// The events that wait in `sink`, made up by `packing`.
+    pub const fn new(sink: &'s mut Sink<'a, B, T>, packing: &'s mut EventPacking<E, X>) -> Self {
         Self { sink, packing }
     }
 }
 
-impl<E, T, B> DatagramSource for RequestDatagrams<'_, '_, E, T, B>
+impl<E, X, B, T> DatagramSource for EventDatagrams<'_, '_, E, X, B, T>
 where
-    E: EventEncoder,
-    T: AsRef<[u8]> + AsMut<[u8]>,
-    B: AsRef<[Event]> + AsMut<[Event]>,
+    E: EventEncoder<T>,
+    X: AsRef<[u8]> + AsMut<[u8]>,
+    B: AsRef<[T]> + AsMut<[T]>,
+    T: Copy,
 {
     fn ready(&mut self, _: Now, _: bool) -> Ready {
         let (events, packing) = (self.sink.len(), &*self.packing);
@@ -185,11 +186,12 @@ where
     }
 }
 
-impl<E, T, B> RequestDatagrams<'_, '_, E, T, B>
+impl<E, X, B, T> EventDatagrams<'_, '_, E, X, B, T>
 where
-    E: EventEncoder,
-    T: AsRef<[u8]> + AsMut<[u8]>,
-    B: AsRef<[Event]> + AsMut<[Event]>,
+    E: EventEncoder<T>,
+    X: AsRef<[u8]> + AsMut<[u8]>,
+    B: AsRef<[T]> + AsMut<[T]>,
+    T: Copy,
 {
     fn pack_one(&mut self, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
         let Self { sink, packing } = self;
@@ -220,7 +222,7 @@ where
     }
 
     fn pack_sorted(&mut self, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
-        let RequestPacking { window, packed, datagram_bytes, .. } = &mut *self.packing;
+        let EventPacking { window, packed, datagram_bytes, .. } = &mut *self.packing;
         let is_alone = !limits.is_offloaded || window.next_bytes() > limits.largest;
         let datagrams = if is_alone { 1 } else { limits.datagrams };
         let within = out.len().min(limits.bytes.max(*datagram_bytes));

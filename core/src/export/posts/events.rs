@@ -1,4 +1,4 @@
-//! The events of a sink as items: one point per request.
+//! The events of a sink as items: one point for each.
 
 use crate::events::batch::{EventEncoder, Packer};
 use crate::events::event::Event;
@@ -9,20 +9,25 @@ use crate::export::items::{Items, PackedItems};
 
 /// A sink whose events are one item each, and what packs them.
 #[derive(Debug)]
-pub struct RequestPoints<'a, 's, E, B> {
+pub struct EventPoints<'a, 's, E, B, T = Event> {
     packer: &'a Packer<E>,
-    sink: &'a mut Sink<'s, B>,
+    sink: &'a mut Sink<'s, B, T>,
 }
 
-impl<'a, 's, E: EventEncoder, B> RequestPoints<'a, 's, E, B> {
+impl<'a, 's, E: EventEncoder<T>, B, T> EventPoints<'a, 's, E, B, T> {
     /// The events of `sink`, as `packer` writes them.
-    pub const fn new(packer: &'a Packer<E>, sink: &'a mut Sink<'s, B>) -> Self {
+    pub const fn new(packer: &'a Packer<E>, sink: &'a mut Sink<'s, B, T>) -> Self {
         const { assert!(E::ITEMS == 1, "an event must be one line") };
         Self { packer, sink }
     }
 }
 
-impl<E: EventEncoder, B: AsRef<[Event]> + AsMut<[Event]>> Items for RequestPoints<'_, '_, E, B> {
+impl<E, B, T> Items for EventPoints<'_, '_, E, B, T>
+where
+    E: EventEncoder<T>,
+    B: AsRef<[T]> + AsMut<[T]>,
+    T: Copy,
+{
     fn len(&self) -> usize {
         self.sink.len()
     }
