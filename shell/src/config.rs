@@ -23,6 +23,7 @@ use crate::error::StartError;
 mod check;
 mod influxdb;
 mod labels;
+mod observations;
 mod opentelemetry;
 mod page_address;
 mod prometheus;
@@ -44,6 +45,7 @@ pub use influxdb::{
     InfluxdbV2, InfluxdbV3,
 };
 pub use labels::{Labels, LabelsIter};
+pub use observations::Observations;
 #[cfg(feature = "opentelemetry-http")]
 pub(crate) use opentelemetry::is_reserved;
 #[cfg(feature = "action-json")]

@@ -1,14 +1,17 @@
 //! The InfluxDB sink: one point per request, or one per series and interval, as lines over UDP or in bodies that are
 //! posted.
 
+use std::sync::Arc;
+
 use loaddensity_metrics_core::export::posts::InstrumentPoints;
 use loaddensity_metrics_core::influxdb::{
     GaugeLineEncoder, InstrumentEncoder, InstrumentRows, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder,
-    MeasurementError, Precision,
+    MeasurementError, ObservationEncoder, Precision,
 };
-use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
+use loaddensity_metrics_core::{ConstantLabels, Exporter, Observation, Registry};
 
-use crate::config::InfluxdbConfig;
+use crate::config::{InfluxdbConfig, Observations};
+use crate::dispatcher::EventQueue;
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::running::{LaunchContext, PrepareContext, PreparedExporter, RunningExporter};
@@ -28,8 +31,10 @@ use exchange::Influxdb;
 const INTERVAL_SUFFIX: &str = "_interval";
 /// The end of the measurement of points with gauges.
 const GAUGES_SUFFIX: &str = "_gauges";
-/// The end of the measurement of points with what the engine's own instruments count.
+/// The end of the measurement of points with what the engine's own instruments count in an interval.
 const INSTRUMENTS_SUFFIX: &str = "_instruments";
+/// The end of the measurement of points per observation.
+const OBSERVATIONS_SUFFIX: &str = "_observations";
 
 /// The warning where points of several generators may have the same series and time.
 const SAME_SECOND: &str = "points per interval in whole seconds: points that another generator sends in the same second \
@@ -44,6 +49,7 @@ pub(crate) async fn prepare<R: Runtime>(
     if config.gzip && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
+    config.check_storage(registry)?;
     let tags = identity.tags_of_points(&config.constant_labels);
     let constant = ConstantLabels::new(&tags).map_err(|error| bad("constant_labels", "", &error.to_string()))?;
     if !tells_generators_apart(config, identity) {
@@ -53,14 +59,23 @@ pub(crate) async fn prepare<R: Runtime>(
         true => per_interval(registry, config, &constant),
         false => per_request(registry, config, &constant),
     };
-    Ok(prepared?.with_observed_rows())
+    Ok(prepared?.with_observations(config.observations))
 }
 
 /// What is sent besides requests, by tasks of their own.
 struct FurtherLines {
     gauges: GaugeLineEncoder<'static>,
-    /// `None` where the storage has no room for instruments of the engine's own.
-    instruments: Option<InstrumentEncoder<'static>>,
+    own: OwnLines,
+}
+
+/// What the engine's own instruments count.
+enum OwnLines {
+    /// The storage has no room for any.
+    None,
+    /// Per interval.
+    Instruments(InstrumentEncoder<'static>),
+    /// Per event.
+    Observations(ObservationEncoder<'static>),
 }
 
 impl FurtherLines {
@@ -72,26 +87,45 @@ impl FurtherLines {
         let (measurement, precision) = (|suffix| format!("{}{suffix}", config.measurement), config.precision);
         let gauges = GaugeLineEncoder::new(registry, &measurement(GAUGES_SUFFIX), constant, precision)
             .map_err(|error| bad_measurement(config, error))?;
-        let of_instruments = || {
-            InstrumentEncoder::new(registry, &measurement(INSTRUMENTS_SUFFIX), constant, precision)
-                .map_err(|error| bad_measurement(config, error))
+        let own = match config.observations {
+            Observations::PerInterval if !registry.has_room_for_instruments() => Ok(OwnLines::None),
+            Observations::PerInterval => {
+                InstrumentEncoder::new(registry, &measurement(INSTRUMENTS_SUFFIX), constant, precision)
+                    .map(OwnLines::Instruments)
+            }
+            Observations::PerEvent => ObservationEncoder::new(registry, &measurement(OBSERVATIONS_SUFFIX), constant)
+                .map(OwnLines::Observations),
         };
-        Ok(Self { gauges, instruments: registry.has_room_for_instruments().then(of_instruments).transpose()? })
+        Ok(Self { gauges, own: own.map_err(|error| bad_measurement(config, error))? })
     }
 }
 
-/// What own instruments count in each interval, as `encoder` writes it, and an account that is open; `None` where the storage
-/// has no room for any.
-fn instrument_points<R: Runtime>(
-    context: &mut LaunchContext<R>,
-    encoder: Option<InstrumentEncoder<'static>>,
-    config: &InfluxdbConfig,
-) -> Option<InstrumentPoints<'static, Vec<u64>>> {
-    let (encoder, rows) = encoder.zip(context.observed_rows.take())?;
-    let rows = InstrumentRows::on_heap(context.registry, rows);
-    let ledger = context.accounts.observations().open_after(Exporter::Influxdb, rows.before());
-    let times = IntervalTimes::new(config.precision, config.instruments_interval, context.phase);
-    Some(InstrumentPoints::new(context.registry, (rows, ledger), (encoder, times)))
+/// What is sent of own instruments, and an account that is open.
+enum OwnPoints {
+    /// What they count in each interval.
+    Instruments(InstrumentPoints<'static, Vec<u64>>),
+    /// Each observation.
+    Observations(Arc<EventQueue<Observation>>, ObservationEncoder<'static>),
+}
+
+impl OwnPoints {
+    /// What is written as `lines`; `None` where the storage has no room for any.
+    fn open<R: Runtime>(context: &mut LaunchContext<R>, lines: OwnLines, config: &InfluxdbConfig) -> Option<Self> {
+        match lines {
+            OwnLines::None => None,
+            OwnLines::Instruments(encoder) => {
+                let rows = InstrumentRows::on_heap(context.registry, context.observed_rows.take()?);
+                let ledger = context.accounts.observations().open_after(Exporter::Influxdb, rows.before());
+                let times = IntervalTimes::new(config.precision, config.instruments_interval, context.phase);
+                let points = InstrumentPoints::new(context.registry, (rows, ledger), (encoder, times));
+                Some(Self::Instruments(points))
+            }
+            OwnLines::Observations(encoder) => {
+                let queue = context.dispatcher.attach_observations(Exporter::Influxdb, config.buffer_events, None);
+                Some(Self::Observations(queue, encoder))
+            }
+        }
+    }
 }
 
 fn per_request<R: Runtime>(

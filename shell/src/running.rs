@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::export::{BETWEEN_TURNS, series_in_a_turn};
-use loaddensity_metrics_core::{Accounts, DropReason, Exporter, ObservedRows, Phase, Registry};
+use loaddensity_metrics_core::{Accounts, DropReason, Exporter, Observation, ObservedRows, Phase, Registry};
 
 use crate::clock::ExporterClock;
-use crate::dispatcher::{EventDispatcher, EventQueue, abandon};
+use crate::config::Observations;
+use crate::dispatcher::{EventDispatcher, EventQueue};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::linger::Scrapes;
@@ -90,6 +91,14 @@ impl<R: Runtime> PreparedExporter<R> {
         Self { has_observed_rows: true, ..self }
     }
 
+    /// The same, where `launch` takes them unless observations are sent one by one.
+    pub(crate) fn with_observations(self, observations: Observations) -> Self {
+        match observations {
+            Observations::PerInterval => self.with_observed_rows(),
+            Observations::PerEvent => self,
+        }
+    }
+
     pub(crate) async fn launch(self, context: &mut LaunchContext<R>) -> RunningExporter<R> {
         let registry = context.registry;
         if self.has_observed_rows && registry.has_room_for_instruments() {
@@ -125,6 +134,7 @@ pub(crate) struct RunningExporter<R: Runtime> {
     /// Closed when the task is over, however it ended.
     over: Receiver<()>,
     queue: Option<Arc<EventQueue>>,
+    observation_queue: Option<Arc<EventQueue<Observation>>>,
     task: R::Task,
     /// Whether its task sends observations as well.
     is_observing: bool,
@@ -139,6 +149,13 @@ struct SideTask<R: Runtime> {
     ended: Receiver<DropReason>,
     /// Whether it sends observations.
     is_observing: bool,
+}
+
+/// What an exporter gets through queues, each by itself.
+#[derive(Clone, Copy)]
+pub(crate) struct QueuesOf {
+    pub(crate) requests: bool,
+    pub(crate) observations: bool,
 }
 
 /// Why what an exporter did not send is dropped.
@@ -171,6 +188,7 @@ impl<R: Runtime> RunningExporter<R> {
             ended,
             over,
             queue: None,
+            observation_queue: None,
             task,
             is_observing: false,
             side_tasks: Vec::new(),
@@ -258,9 +276,14 @@ impl<R: Runtime> RunningExporter<R> {
         Self { queue: Some(queue), ..self }
     }
 
-    /// Whether it gets every request, through a queue.
-    pub(crate) const fn has_queue(&self) -> bool {
-        self.queue.is_some()
+    /// A further task of it sends the observations in `queue`.
+    pub(crate) fn draining_observations(self, queue: Arc<EventQueue<Observation>>) -> Self {
+        Self { observation_queue: Some(queue), ..self }
+    }
+
+    /// Whether it gets every request, or every observation, through a queue.
+    pub(crate) const fn queues(&self) -> QueuesOf {
+        QueuesOf { requests: self.queue.is_some(), observations: self.observation_queue.is_some() }
     }
 
     /// Whether its task still runs. Before a stop it ends only by a panic.
@@ -275,7 +298,7 @@ impl<R: Runtime> RunningExporter<R> {
     }
 
     /// Waits until it has ended, after it was asked to stop: until [`GRACE`] after its deadline at most. Returns the causes
-    /// for what it did not send. What is still in its queue is dropped for the one of requests.
+    /// for what it did not send. What is still in its queues is dropped for them.
     pub(crate) async fn ended(self, runtime: &R) -> DropCauses {
         let overdue = async {
             self.stop.overdue(runtime, GRACE - LAST_TURNS).await;
@@ -299,7 +322,10 @@ impl<R: Runtime> RunningExporter<R> {
         // Whoever did not say why has not ended by itself, or not well.
         let cause = |said: Option<_>| said.unwrap_or(DropReason::Deadline);
         if let Some(queue) = self.queue {
-            abandon(&queue, cause(first));
+            queue.abandon(cause(first));
+        }
+        if let Some(queue) = self.observation_queue {
+            queue.abandon(cause(observing));
         }
         DropCauses { requests: cause(first), observations: is_observing.then(|| cause(observing)) }
     }

@@ -38,6 +38,7 @@ pub(crate) async fn prepare<R: Runtime>(
     PrepareContext { runtime, registry, identity }: PrepareContext<'_, R>,
     config: &StatsdConfig,
 ) -> Result<PreparedExporter<R>, StartError> {
+    config.check_storage(registry)?;
     let encoder = encoder((registry, identity), config)?;
     let to = Destination::of_statsd(config);
     let first = first(runtime, &to).await?;
@@ -49,11 +50,11 @@ pub(crate) async fn prepare<R: Runtime>(
         (None, false, _) => (AGENT_BYTES, 1),
     };
     let telemetry = config.telemetry.then(|| transport(&to));
-    let (packets, config) = (Packets { bytes, items, telemetry }, config.clone());
-    Ok(PreparedExporter::new(move |context: &mut LaunchContext<R>| {
+    let (packets, config, observations) = (Packets { bytes, items, telemetry }, config.clone(), config.observations);
+    let prepared = PreparedExporter::new(move |context: &mut LaunchContext<R>| {
         datagrams::start(context, &encoder, (to, first, packets), &config)
-    })
-    .with_observed_rows())
+    });
+    Ok(prepared.with_observations(observations))
 }
 
 /// The first socket of a Unix destination, if somebody is there: an Agent need not have made its socket yet. Refuses what the

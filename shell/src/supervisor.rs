@@ -24,7 +24,7 @@ use crate::identity::Identity;
 use crate::random;
 use crate::registry_warnings::{self, RegistryWarnings};
 use crate::report::Report;
-use crate::running::{LaunchContext, PrepareContext, PreparedExporter, RunningExporter};
+use crate::running::{LaunchContext, PrepareContext, PreparedExporter, QueuesOf, RunningExporter};
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::status::ExporterStatus;
@@ -292,19 +292,24 @@ impl<R: Runtime> Supervisor<R> {
         let deadline = shutdown_by.map_or(deadline, |by| by.min(deadline));
         let mut signals = Vec::new();
         for running in &ending {
-            if running.has_queue() {
-                context.dispatcher.detach(running.status_cell.exporter());
+            let (exporter, queues) = (running.status_cell.exporter(), running.queues());
+            if queues.requests {
+                context.dispatcher.detach(exporter);
+            }
+            if queues.observations {
+                context.dispatcher.detach_observations(exporter);
             }
             signals.push(running.ask_to_stop(deadline));
         }
         let mut closed = Vec::new();
         let all_end = async {
             for running in ending {
-                let (status_cell, has_queue) = (running.status_cell.clone(), running.has_queue());
+                let (status_cell, queues) = (running.status_cell.clone(), running.queues());
                 let exporter = status_cell.exporter();
                 let causes = running.ended(&runtime).await;
-                let account = close(accounts, exporter, has_queue, causes.requests);
-                let observations = causes.observations.map(|cause| close_observations(accounts, exporter, cause));
+                let account = close(accounts, exporter, queues, causes.requests);
+                let observations =
+                    causes.observations.map(|cause| close_observations(accounts, exporter, queues, cause));
                 ended.push(ExporterStatus { observations, ..status_cell.status(account) });
                 closed.push(account);
             }
@@ -340,8 +345,9 @@ fn note_shutdown<R: Runtime>(runtime: &R, shutdown_by: &mut Option<Instant>, dea
 
 /// The last account of `exporter`, which got every request through a queue, or else sent sums. Of sums, what was not
 /// sent is dropped for `cause`.
-fn close(accounts: Accounts<'static>, exporter: Exporter, has_queue: bool, cause: DropReason) -> Account {
-    let account = if has_queue { accounts.registry().account(exporter) } else { accounts.close(exporter, cause) };
+fn close(accounts: Accounts<'static>, exporter: Exporter, queues: QueuesOf, cause: DropReason) -> Account {
+    let registry = accounts.registry();
+    let account = if queues.requests { registry.account(exporter) } else { accounts.close(exporter, cause) };
     tracing::info!(
         exporter = exporter.as_str(),
         recorded = account.recorded,
@@ -352,9 +358,12 @@ fn close(accounts: Accounts<'static>, exporter: Exporter, has_queue: bool, cause
     account
 }
 
-/// The last account of observations of `exporter`. What was not sent is dropped for `cause`.
-fn close_observations(accounts: Accounts<'static>, exporter: Exporter, cause: DropReason) -> Account {
-    let account = accounts.observations().close(exporter, cause);
+/// The same of observations.
+fn close_observations(accounts: Accounts<'static>, exporter: Exporter, queues: QueuesOf, cause: DropReason) -> Account {
+    let account = match queues.observations {
+        true => accounts.registry().observation_account(exporter),
+        false => accounts.observations().close(exporter, cause),
+    };
     if account.recorded != 0 {
         tracing::info!(
             exporter = exporter.as_str(),

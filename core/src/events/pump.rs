@@ -111,13 +111,13 @@ impl<'a> Pump<'a> {
         (rings, spill_ring): (&[[AtomicU64; WORDS]], &[[AtomicU64; SLOT]]),
         deliver: impl FnMut(&[T]),
     ) -> u64 {
-        let parts = self.registry.parts;
-        let clock = Clock::new(parts.shards.len() as u64 + 1, (self.now, self.latest), self.phase);
-        let mut slice = Slice { events: [T::from_words([0; WORDS]); SLICE_EVENTS], length: 0, deliver };
-        let (mut taken, ring_size) = (0, spill_ring.len());
+        let (parts, ring_size) = (self.registry.parts, spill_ring.len());
         if ring_size == 0 {
             return 0;
         }
+        let clock = Clock::new(parts.shards.len() as u64 + 1, (self.now, self.latest), self.phase);
+        let mut slice = Slice { events: [T::from_words([0; WORDS]); SLICE_EVENTS], length: 0, deliver };
+        let mut taken = 0;
         for (number, shard) in parts.shards.iter().enumerate() {
             let ring = &rings[number * ring_size..][..ring_size];
             let mut stamps = clock.of(number as u64, shard[words.last_timestamp].load(Ordering::Relaxed));

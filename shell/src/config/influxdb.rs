@@ -3,12 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::influxdb::{Precision, StatusCode};
+use loaddensity_metrics_core::{Exporter, Registry};
 
 use super::Configuration;
 use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL};
 use super::labels::Labels;
+use super::observations::Observations;
 use super::page_address::PageAddress;
 use super::proxy::Proxy;
 use super::setters::configuration;
@@ -50,6 +51,9 @@ configuration! {
         /// to the next, always. 1 ms to 1 day, and no less than a unit of `precision`. The last one ends at the stop.
         /// Default 10 s.
         pub interval: Duration = Duration::from_secs(10),
+        /// How what the engine's own instruments count leaves, where the storage has room for any: what came in each interval,
+        /// or each observation by itself. Default: per interval.
+        pub observations: Observations = Observations::PerInterval,
         /// Time from one point with what the engine's own instruments count to the next, where the storage has room for any.
         /// 1 ms to 1 day, and no less than a unit of `precision`. The last one ends at the stop. Default 10 s.
         pub instruments_interval: Duration = Duration::from_secs(10),
@@ -149,6 +153,11 @@ impl Configuration for InfluxdbConfig {
 }
 
 impl InfluxdbConfig {
+    /// Looks for what this storage cannot give.
+    pub(crate) fn check_storage(&self, registry: Registry<'_>) -> Result<(), StartError> {
+        self.observations.check(Check(Exporter::Influxdb), registry)
+    }
+
     fn check_points(&self, check: Check) -> Result<(), StartError> {
         check.wait("interval", self.interval)?;
         check.wait("instruments_interval", self.instruments_interval)?;
@@ -163,6 +172,11 @@ impl InfluxdbConfig {
         if let Some((field, interval)) = intervals.into_iter().find(|(_, interval)| *interval < unit) {
             let expected = "it must be no less than a unit of precision; choose a finer precision";
             return Err(check.bad(field, format_args!("{interval:?}"), expected));
+        }
+        if self.observations == Observations::PerEvent && self.precision != Precision::Nanosecond {
+            let expected = "it must be ns: at a coarser one, observations of one series within a unit would be one point; leave \
+                            out precision, or observations";
+            return Err(check.bad("precision", self.precision.v2(), expected));
         }
         if self.aggregate && self.status_code != StatusCode::Field {
             let expected = "points per interval have no status code; leave it out, or use points per request";

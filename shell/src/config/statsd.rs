@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use loaddensity_metrics_core::dogstatsd::{Cardinality, ConstantTags};
-use loaddensity_metrics_core::{Exporter, SampleRate};
+use loaddensity_metrics_core::{Exporter, Registry, SampleRate};
 
 use super::Configuration;
 use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL, SOCKETS};
 use super::labels::Labels;
+use super::observations::Observations;
 use super::page_address::PageAddress;
 use super::setters::configuration;
 use super::shown::shown_without_secrets;
@@ -66,7 +67,8 @@ configuration! {
         /// them, or log each as a bad message, as other receivers do. Default no.
         pub fill_datagrams: bool = false,
         /// Events that wait here while the socket is full, or a Unix socket is away, 32 bytes each; later ones are
-        /// dropped as `buffer_full`. With segmentation offload, up to 342 that are being sent as datagrams of their own
+        /// dropped as `buffer_full`. As many observations wait where each is sent by itself, 24 bytes each. With segmentation
+        /// offload, up to 342 that are being sent as datagrams of their own
         /// count among them. Default 65,536.
         pub buffer_events: usize = 65_536,
         /// Whether latency and size are distributions (`d`), of which Datadog's servers make percentiles over all
@@ -92,6 +94,9 @@ configuration! {
         /// when half of `buffer_events` wait. 1 ms to 1 day. Default 2 s, as with Datadog's clients. It is not the
         /// same as `interval`, as there: requests are sent more often than what changes slowly.
         pub aggregation_interval: Duration = Duration::from_secs(2),
+        /// How what the engine's own instruments count leaves, where the storage has room for any: what came in each interval,
+        /// or each observation by itself. Default: per interval.
+        pub observations: Observations = Observations::PerInterval,
         /// Time from one message of an instrument of the engine's own and a series to the next, whether requests are sent
         /// one by one or per interval; the last one comes at the stop. 1 ms to 1 day. Default 10 s.
         pub instruments_interval: Duration = Duration::from_secs(10),
@@ -123,7 +128,7 @@ configuration! {
 
 shown_without_secrets!(StatsdConfig {
     host;
-    port, resolve_interval, socket, sockets, prefix, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_interval, instruments_interval, interval, telemetry, origin,
+    port, resolve_interval, socket, sockets, prefix, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_interval, observations, instruments_interval, interval, telemetry, origin,
 });
 
 impl Configuration for StatsdConfig {
@@ -178,6 +183,11 @@ impl StatsdConfig {
             return Err(check.bad("port", self.port, expected));
         }
         socket.check(check)
+    }
+
+    /// Looks for what this storage cannot give.
+    pub(crate) fn check_storage(&self, registry: Registry<'_>) -> Result<(), StartError> {
+        self.observations.check(Check(Exporter::Statsd), registry)
     }
 
     /// Whether messages share packets.

@@ -1,4 +1,4 @@
-//! What the machine of datagrams borrows: requests from a queue, and items that leave at intervals.
+//! What the machine of datagrams borrows: events from a queue, and items that leave at intervals.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use loaddensity_metrics_core::{Event, EventEncoder};
 use super::lender::Lender;
 use crate::dispatcher::EventQueue;
 
-/// Requests from a queue, each sent by itself.
-pub(crate) struct EventLender<E> {
-    queue: Arc<EventQueue>,
+/// Events from a queue, each sent by itself: requests, or observations.
+pub(crate) struct EventLender<E, T = Event> {
+    queue: Arc<EventQueue<T>>,
     packing: Box<EventPacking<E, Box<[u8]>>>,
 }
 
-impl<E: EventEncoder> EventLender<E> {
-    /// The requests in `queue`, as `encoder` writes them: at most `items` in a datagram of at most `datagram_bytes`, and several
+impl<E: EventEncoder<T>, T: Copy + Default> EventLender<E, T> {
+    /// The events in `queue`, as `encoder` writes them: at most `items` in a datagram of at most `datagram_bytes`, and several
     /// datagrams in a call where that `is_offloaded`.
     pub(crate) fn new(
-        queue: Arc<EventQueue>,
+        queue: Arc<EventQueue<T>>,
         encoder: E,
         (items, datagram_bytes): (usize, usize),
         is_offloaded: bool,
@@ -34,10 +34,10 @@ impl<E: EventEncoder> EventLender<E> {
     }
 }
 
-impl<E: EventEncoder + Send + 'static> Lender for EventLender<E> {
-    type Lent<'a> = EventDatagrams<'a, 'static, E, Box<[u8]>, Box<[Event]>>;
+impl<E: EventEncoder<T> + Send + 'static, T: Copy + Default + Send + 'static> Lender for EventLender<E, T> {
+    type Lent<'a> = EventDatagrams<'a, 'static, E, Box<[u8]>, Box<[T]>, T>;
 
-    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
+    fn lend<A>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> A) -> A {
         ask(&mut EventDatagrams::new(&mut self.queue.lock(), &mut self.packing))
     }
 

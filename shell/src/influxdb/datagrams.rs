@@ -8,10 +8,11 @@ use std::time::Duration;
 use loaddensity_metrics_core::export::datagrams::IntervalPacking;
 use loaddensity_metrics_core::export::posts::{GaugePoints, InstrumentPoints, IntervalPoints};
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
-use loaddensity_metrics_core::{CALL_BYTES, DropReason, Exporter};
+use loaddensity_metrics_core::{CALL_BYTES, DropReason, EventEncoder, Exporter};
 
-use super::{FurtherLines, instrument_points};
+use super::{FurtherLines, OwnPoints};
 use crate::config::InfluxdbConfig;
+use crate::dispatcher::EventQueue;
 use crate::drivers::{DatagramDriver, DatagramOptions, Destination, EventLender, IntervalItemLender};
 use crate::running::{LaunchContext, RunningExporter};
 use crate::runtime::Runtime;
@@ -25,12 +26,10 @@ pub(super) fn per_request<R: Runtime>(
     (encoder, further): (LineEncoder<'static>, FurtherLines),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
-    let InfluxdbConfig { datagram_bytes, segmentation_offload, buffer_events, .. } = *config;
     let (status_cell, stop) = (status_cell(&to), StopSignal::default());
-    let queue = context.dispatcher.attach(Exporter::Influxdb, buffer_events, None);
-    let source = EventLender::new(queue.clone(), encoder, (usize::MAX, datagram_bytes), segmentation_offload);
-    let call_bytes = if segmentation_offload { datagram_bytes.max(CALL_BYTES) } else { datagram_bytes };
-    let options = DatagramOptions { call_bytes, at_once: true, ..options(to.clone(), config) };
+    let queue = context.dispatcher.attach(Exporter::Influxdb, config.buffer_events, None);
+    let options = DatagramOptions { at_once: true, ..options(to.clone(), config) };
+    let (source, options) = lender(queue.clone(), encoder, options, config);
     let driver =
         DatagramDriver::new(context, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
     let running = RunningExporter::launch(&context.runtime, stop, status_cell, driver.run()).draining(queue);
@@ -61,19 +60,40 @@ fn with_further<R: Runtime>(
     running: RunningExporter<R>,
     context: &mut LaunchContext<R>,
     to: Destination,
-    FurtherLines { gauges, instruments }: FurtherLines,
+    FurtherLines { gauges, own }: FurtherLines,
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
-    let points = instrument_points(context, instruments, config);
+    let points = OwnPoints::open(context, own, config);
     let running = running.with_side_task(&context.runtime, |stop, status_cell| {
         run_gauges(context, to.clone(), (gauges, stop, status_cell), config)
     });
     match points {
-        Some(points) => running.with_observing_task(&context.runtime, |stop, status_cell| {
+        Some(OwnPoints::Instruments(points)) => running.with_observing_task(&context.runtime, |stop, status_cell| {
             run_instruments(context, to, (points, stop, status_cell), config)
         }),
+        Some(OwnPoints::Observations(queue, encoder)) => {
+            let running = running.with_observing_task(&context.runtime, |stop, status_cell| {
+                let (source, options) = lender(queue.clone(), encoder, options(to, config), config);
+                let reporter = HealthReporter::of_observations(status_cell);
+                DatagramDriver::new(context, options, source, reporter, stop).run()
+            });
+            running.draining_observations(queue)
+        }
         None => running,
     }
+}
+
+/// What lends the events in `queue`, as `encoder` writes them, and what they need of sockets.
+fn lender<R: Runtime, E: EventEncoder<T>, T: Copy + Default>(
+    queue: Arc<EventQueue<T>>,
+    encoder: E,
+    options: DatagramOptions<R>,
+    config: &InfluxdbConfig,
+) -> (EventLender<E, T>, DatagramOptions<R>) {
+    let InfluxdbConfig { datagram_bytes, segmentation_offload, .. } = *config;
+    let call_bytes = if segmentation_offload { datagram_bytes.max(CALL_BYTES) } else { datagram_bytes };
+    let source = EventLender::new(queue, encoder, (usize::MAX, datagram_bytes), segmentation_offload);
+    (source, DatagramOptions { call_bytes, ..options })
 }
 
 /// Sends what own instruments count until a stop has been carried out.

@@ -9,9 +9,9 @@ use loaddensity_metrics_core::export::posts::{
     EventPoints, GaugePoints, InstrumentPoints, IntervalPoints, PostLimits, PostMachine, Schedule,
 };
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
-use loaddensity_metrics_core::{DropReason, Event, Exporter, Packer};
+use loaddensity_metrics_core::{DropReason, Event, EventEncoder, Exporter, Packer};
 
-use super::{Endpoint, FurtherLines, Influxdb, instrument_points};
+use super::{Endpoint, FurtherLines, Influxdb, OwnPoints};
 use crate::config::{BatchLimits, InfluxdbConfig};
 use crate::dispatcher::EventQueue;
 use crate::drivers::{BackendLink, Lender, PostDriver};
@@ -34,8 +34,8 @@ pub(super) fn per_request<R: Runtime>(
     let queue = context.dispatcher.attach(Exporter::Influxdb, config.buffer_events, None);
     let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, endpoint.public_address()));
     let stop = StopSignal::default();
-    let schedule = Schedule::Batches { age: config.batch.age, capacity: config.buffer_events };
-    let source = RequestSource { queue: queue.clone(), packer: Packer::new(encoder) };
+    let schedule = batches(config);
+    let source = EventSource { queue: queue.clone(), packer: Packer::new(encoder) };
     let to = (endpoint.clone(), config);
     let driver =
         driver(context, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
@@ -70,17 +70,25 @@ fn with_further<R: Runtime>(
     running: RunningExporter<R>,
     context: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
-    FurtherLines { gauges, instruments }: FurtherLines,
+    FurtherLines { gauges, own }: FurtherLines,
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
-    let points = instrument_points(context, instruments, config);
+    let points = OwnPoints::open(context, own, config);
     let running = running.with_side_task(&context.runtime, |stop, status_cell| {
         run_gauges(context, endpoint.clone(), (gauges, stop, status_cell), config)
     });
     match points {
-        Some(points) => running.with_observing_task(&context.runtime, |stop, status_cell| {
+        Some(OwnPoints::Instruments(points)) => running.with_observing_task(&context.runtime, |stop, status_cell| {
             run_instruments(context, endpoint, (points, stop, status_cell), config)
         }),
+        Some(OwnPoints::Observations(queue, encoder)) => {
+            let running = running.with_observing_task(&context.runtime, |stop, status_cell| {
+                let source = EventSource { queue: queue.clone(), packer: Packer::new(encoder) };
+                let told: (Arc<StatusCell>, HealthNote) = (status_cell, StatusCell::tell_of_observations);
+                driver(context, (endpoint, config), told, stop, (source, config.batch, batches(config))).run()
+            });
+            running.draining_observations(queue)
+        }
         None => running,
     }
 }
@@ -127,16 +135,21 @@ where
     PostDriver::new(link, PostMachine::new(&limits, random::number()), source)
 }
 
-/// The requests that the pump has handed over.
-struct RequestSource {
-    queue: Arc<EventQueue>,
-    packer: Packer<LineEncoder<'static>>,
+/// When events of a queue leave.
+const fn batches(config: &InfluxdbConfig) -> Schedule {
+    Schedule::Batches { age: config.batch.age, capacity: config.buffer_events }
 }
 
-impl Lender for RequestSource {
-    type Lent<'a> = EventPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
+/// The events that the pump has handed over: requests, or observations.
+struct EventSource<E, T = Event> {
+    queue: Arc<EventQueue<T>>,
+    packer: Packer<E>,
+}
 
-    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
+impl<E: EventEncoder<T> + Send + 'static, T: Copy + Default + Send + 'static> Lender for EventSource<E, T> {
+    type Lent<'a> = EventPoints<'a, 'static, E, Box<[T]>, T>;
+
+    fn lend<A>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> A) -> A {
         ask(&mut EventPoints::new(&self.packer, &mut self.queue.lock()))
     }
 

@@ -12,11 +12,11 @@ use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramSource, InstrumentMessages, IntervalPacking, StatsdMessages,
 };
 use loaddensity_metrics_core::{
-    CALL_BYTES, DropReason, DropStage, Event, Exporter, ObservedRows, Registry, SampleRate, Sampler,
+    CALL_BYTES, DropReason, DropStage, Event, EventEncoder, Exporter, ObservedRows, Registry, SampleRate, Sampler,
 };
 
 use super::Packets;
-use crate::config::StatsdConfig;
+use crate::config::{Observations, StatsdConfig};
 use crate::dispatcher::EventQueue;
 use crate::drivers::{
     DatagramDriver, DatagramOptions, Destination, EventLender, IntervalItemLender, Lender, OpenSocket,
@@ -52,12 +52,28 @@ pub(super) fn start<R: Runtime>(
     let over = running.over();
     // Closed when observations are no longer sent, or never were.
     let (alive, observing) = async_channel::bounded(1);
-    let running = match context.observed_rows.take() {
-        None => running,
-        Some(rows) => running.with_observing_task(&context.runtime, |stop, status_cell| {
-            let options = side_options(to.clone(), packets, config);
-            run_instruments(context, (encoder, rows, alive), (options, packets), (config, stop, status_cell))
-        }),
+    let options = side_options(to.clone(), packets, config);
+    let running = match (config.observations, context.observed_rows.take()) {
+        (Observations::PerInterval, None) => running,
+        (Observations::PerInterval, Some(rows)) => {
+            running.with_observing_task(&context.runtime, |stop, status_cell| {
+                run_instruments(context, (encoder, rows, alive), (options, packets), (config, stop, status_cell))
+            })
+        }
+        (Observations::PerEvent, _) => {
+            let sampler = sampler(config.sample_rate);
+            let queue = context.dispatcher.attach_observations(Exporter::Statsd, config.buffer_events, sampler);
+            let observing = running.with_observing_task(&context.runtime, |stop, status_cell| {
+                let (source, options) = lender(queue.clone(), encoder.observations(), (options, packets), config);
+                let reporter = HealthReporter::of_observations(status_cell);
+                let driver = DatagramDriver::new(context, options, source, reporter, stop);
+                async move {
+                    let _alive = alive;
+                    driver.run().await
+                }
+            });
+            observing.draining_observations(queue)
+        }
     };
     running.with_side_task(&context.runtime, |stop, status_cell| {
         let reporter = HealthReporter::of_gauges(status_cell.clone());
@@ -117,10 +133,21 @@ fn per_request<R: Runtime>(
 ) -> RunningExporter<R> {
     let sampler = sampler(config.sample_rate);
     let queue = context.dispatcher.attach(Exporter::Statsd, config.buffer_events, sampler);
+    let (source, options) = lender(queue.clone(), encoder, (options, packets), config);
+    launch(context, options, source, (status_cell, queue))
+}
+
+/// What lends the events in `queue`, as `encoder` writes them, and what they need of sockets.
+fn lender<R: Runtime, E: EventEncoder<T>, T: Copy + Default>(
+    queue: Arc<EventQueue<T>>,
+    encoder: E,
+    (options, packets): (DatagramOptions<R>, Packets),
+    config: &StatsdConfig,
+) -> (EventLender<E, T>, DatagramOptions<R>) {
     let is_offloaded = config.segmentation_offload && matches!(options.to, Destination::Udp(_));
     let call_bytes = if is_offloaded { packets.bytes.max(CALL_BYTES) } else { packets.bytes };
-    let source = EventLender::new(queue.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
-    launch(context, DatagramOptions { call_bytes, ..options }, source, (status_cell, queue))
+    let source = EventLender::new(queue, encoder, (packets.items, packets.bytes), is_offloaded);
+    (source, DatagramOptions { call_bytes, ..options })
 }
 
 fn per_interval<R: Runtime>(

@@ -1,12 +1,13 @@
 //! What `LD_start_influxdb_sink` says.
 
 use super::values::{
-    buffer_events, client_tls, datagram_bytes, misplaced, proxy, resolve_interval, segmentation_offload, size,
+    buffer_events, client_tls, datagram_bytes, misplaced, observations, proxy, resolve_interval, segmentation_offload,
+    size,
 };
 use crate::actions::arguments::{ArgumentReader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
-    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Precision, Proxy, StatusCode,
+    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Observations, Precision, Proxy, StatusCode,
 };
 use crate::environment::Environment;
 
@@ -41,6 +42,7 @@ pub(super) static SIGNATURE: Signature = Signature::new(&[
     "gzip",
     "aggregate",
     "interval_seconds",
+    "observations",
     "instruments_seconds",
     "constant_labels",
     "status_code",
@@ -92,12 +94,14 @@ pub(super) fn config(reader: ArgumentReader<'_>, environment: &Environment) -> R
     check_transport(reader, &target)?;
     let create_database = create_database(reader, &target)?.unwrap_or(base.create_database);
     let aggregate = aggregate(reader)?.unwrap_or(base.aggregate);
-    check_points(reader, aggregate)?;
+    let observations = observations(reader)?.unwrap_or(base.observations);
+    check_points(reader, aggregate, observations)?;
     Ok(InfluxdbConfig {
         target,
         create_database,
         aggregate,
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
+        observations,
         instruments_interval: reader.seconds("instruments_seconds")?.unwrap_or(base.instruments_interval),
         constant_labels: reader.labels("constant_labels")?.unwrap_or(base.constant_labels),
         status_code: status_code(reader)?.unwrap_or(base.status_code),
@@ -130,12 +134,16 @@ fn check_transport(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Resul
 }
 
 /// What only one kind of points has.
-fn check_points(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
+fn check_points(reader: ArgumentReader<'_>, aggregate: bool, observations: Observations) -> Result<(), ActionError> {
     if !aggregate {
         return Ok(());
     }
-    let per_request = ["status_code", "segmentation_offload", "buffer_events", "batch_seconds"];
-    misplaced(reader, &per_request, "is for points per request; leave it out, or aggregate")
+    misplaced(reader, &["status_code"], "is for points per request; leave it out, or aggregate")?;
+    if observations == Observations::PerEvent {
+        return Ok(());
+    }
+    let one_by_one = ["segmentation_offload", "buffer_events", "batch_seconds"];
+    misplaced(reader, &one_by_one, "is for points per request; leave it out, or aggregate")
 }
 
 fn create_database(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Result<Option<bool>, ActionError> {

@@ -5,7 +5,7 @@ use loaddensity_metrics_core::dogstatsd::Cardinality;
 
 use super::unsaid;
 use super::values::{
-    buffer_events, datagram_bytes, host, misplaced, port, resolve_interval, segmentation_offload, size,
+    buffer_events, datagram_bytes, host, misplaced, observations, port, resolve_interval, segmentation_offload, size,
 };
 use crate::actions::arguments::{ArgumentReader, Signature, number};
 use crate::actions::error::ActionError;
@@ -33,6 +33,7 @@ pub(super) static SIGNATURE: Signature = Signature::new(&["host", "port", "prefi
         "timestamps_of_counts",
         "aggregate",
         "aggregation_seconds",
+        "observations",
         "instruments_seconds",
         "interval_seconds",
         "telemetry",
@@ -95,6 +96,7 @@ fn overlaid(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<StatsdConf
         timestamps_of_counts: timestamps_of_counts(reader, aggregate)?.unwrap_or(base.timestamps_of_counts),
         aggregate,
         aggregation_interval: reader.seconds("aggregation_seconds")?.unwrap_or(base.aggregation_interval),
+        observations: observations(reader)?.unwrap_or(base.observations),
         instruments_interval: reader.seconds("instruments_seconds")?.unwrap_or(base.instruments_interval),
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
         telemetry: reader.flag("telemetry")?.unwrap_or(base.telemetry),

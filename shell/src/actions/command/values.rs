@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::actions::arguments::{ArgumentReader, number};
 use crate::actions::error::{ActionError, Problem};
-use crate::config::{BUFFER_EVENTS, ClientCertificate, ClientTls, DATAGRAM_BYTES, Proxy, Roots, WAIT};
+use crate::config::{BUFFER_EVENTS, ClientCertificate, ClientTls, DATAGRAM_BYTES, Observations, Proxy, Roots, WAIT};
 
 pub(super) fn port(reader: ArgumentReader<'_>, least: u64) -> Result<Option<u16>, ActionError> {
     let port = reader.whole("port", least..=65_535, "a port number")?;
@@ -54,6 +54,15 @@ pub(super) fn resolve_interval(reader: ArgumentReader<'_>) -> Result<Option<Opti
 
 pub(super) fn segmentation_offload(reader: ArgumentReader<'_>) -> Result<Option<bool>, ActionError> {
     reader.flag("segmentation_offload")
+}
+
+/// How observations are sent.
+pub(super) fn observations(reader: ArgumentReader<'_>) -> Result<Option<Observations>, ActionError> {
+    reader.read("observations", "\"interval\" or \"event\"", |value| match value.as_str()? {
+        "interval" => Some(Observations::PerInterval),
+        "event" => Some(Observations::PerEvent),
+        _ => None,
+    })
 }
 
 pub(super) fn buffer_events(reader: ArgumentReader<'_>) -> Result<Option<usize>, ActionError> {
