@@ -221,7 +221,8 @@ proptest! {
 
 #[test]
 fn messages_say_the_rate_and_distributions_where_requests_do() {
-    let all: Vec<Recorded> = (0..200).map(|number| (0, number % INSTRUMENTS.len(), number % 3, number as u64)).collect();
+    let all: Vec<Recorded> =
+        (0..200).map(|number| (0, number % INSTRUMENTS.len(), number % 3, number as u64)).collect();
     let storage = Box::<Engine>::default();
     let registry = storage.registry();
     let mut pump = registry.pump().expect("the only one");

@@ -24,6 +24,7 @@ pub mod lifecycle;
 pub mod linger;
 #[cfg(unix)]
 pub mod moving;
+pub mod observations;
 pub mod opentelemetry;
 pub mod otlp_delta;
 pub mod own_instruments;
@@ -215,6 +216,15 @@ macro_rules! end_to_end {
             an_interval_of_instruments_that_failed_is_in_the_next_one
             a_silent_server_leaves_observations_unconfirmed
             storage_without_room_for_instruments_sends_none
+        );
+        $crate::end_to_end_group!($runtime, observations:
+            messages_per_observation_add_up
+            observations_are_sampled_as_requests_are
+            points_per_observation_add_up_over_udp
+            points_per_observation_add_up_over_http
+            a_refused_observation_costs_no_request
+            observations_that_do_not_arrive_change_no_sum
+            storage_without_rings_is_refused
         );
         $crate::end_to_end_group!($runtime, statsd:
             each_message_is_a_datagram

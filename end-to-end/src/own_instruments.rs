@@ -37,7 +37,12 @@ impl ObservingEngine {
 
 /// Exporters with a storage of their own and an engine that observes there.
 pub fn observing<R: Runtime>() -> (Exporters<R>, ObservingEngine) {
-    let storage = HeapStorage::builder(64, 4, 4_096).counters(1).histograms(2).build();
+    observing_with_rings(0)
+}
+
+/// The same with rings of so many observations.
+pub fn observing_with_rings<R: Runtime>(observations: usize) -> (Exporters<R>, ObservingEngine) {
+    let storage = HeapStorage::builder(64, 4, 4_096).counters(1).histograms(2).observations(observations).build();
     let storage = storage.expect("sizes that a storage can have");
     let settings = Settings::on(Box::leak(Box::new(storage)).registry());
     let exporters = Exporters::start(settings).expect("a thread for the exporters");

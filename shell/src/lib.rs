@@ -78,9 +78,9 @@ mod tls;
 
 pub use config::{
     BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl,
-    InfluxdbV1, InfluxdbV2, InfluxdbV3, Labels, OpenTelemetryConfig, OtlpProtocol, PageAccess, PageLimits,
-    PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin, StatsdSocket,
-    Temporality,
+    InfluxdbV1, InfluxdbV2, InfluxdbV3, Labels, Observations, OpenTelemetryConfig, OtlpProtocol, PageAccess,
+    PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin,
+    StatsdSocket, Temporality,
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};
@@ -90,13 +90,14 @@ pub use loaddensity_metrics_core::otlp::HistogramAggregation;
 #[cfg(feature = "prometheus")]
 pub use loaddensity_metrics_core::prometheus::{ExpositionFormat, Negotiated};
 pub use loaddensity_metrics_core::{
-    Account, Bounds, BoundsError, Classic, CoarseBuckets, Counter, CounterTotal, CutNames, DESCRIPTION_BYTES,
-    DefaultStorage, Distribution, Distributions, DropReason, DropStage, Dropped, ErrorKind, ErrorLabelInUse, Exceeded,
-    Exemplar, Exponential, Exporter, FoldedSeries, FullRing, GAUGES, Gauge, GaugeError, HeapStorage,
-    HeapStorageBuilder, Histogram, HistogramTotal, Histograms, InstrumentError, InstrumentKind, Interval, Intervals,
-    LABEL_BYTES, LABELS, Label, LabelError, Latencies, ONE_LABEL_BYTES, Observable, Outcome, OwnInstrument, Quantity,
-    Reach, Recorder, Registry, Sample, SampleRate, Series, SeriesName, ShownUnit, SizeError, Sizes, SpilledRecorders,
-    StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, TooFewWords, Totals, TraceContext, Unit, Usage,
+    Account, AccountKind, Bounds, BoundsError, Classic, CoarseBuckets, Counter, CounterTotal, CutNames,
+    DESCRIPTION_BYTES, DefaultStorage, Distribution, Distributions, DropReason, DropStage, Dropped, ErrorKind,
+    ErrorLabelInUse, Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing, GAUGES, Gauge, GaugeError,
+    HeapStorage, HeapStorageBuilder, Histogram, HistogramTotal, Histograms, InstrumentError, InstrumentKind, Interval,
+    Intervals, LABEL_BYTES, LABELS, Label, LabelError, Latencies, ONE_LABEL_BYTES, Observable, Outcome, OwnInstrument,
+    Quantity, Reach, Recorder, Registry, Sample, SampleRate, Series, SeriesName, ShownUnit, SizeError, Sizes,
+    SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, TooFewWords, Totals,
+    TraceContext, Unit, Usage,
 };
 pub use local::LocalRecorder;
 #[cfg(feature = "prometheus")]
