@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
+use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder, ObservationMessageEncoder};
 use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramAction, DatagramInput, DatagramMachine, DatagramRoute,
     DatagramTarget, EventDatagrams, EventPacking, InstrumentMessages, IntervalDatagrams, IntervalPacking, WINDOW_BYTES,
@@ -10,14 +10,14 @@ use loaddensity_metrics_core::export::datagrams::{
 };
 use loaddensity_metrics_core::export::posts::InstrumentPoints;
 use loaddensity_metrics_core::export::{Id, Tick};
-use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::{AccountKind, CALL_BYTES, DropReason, EventEncoder, Exporter};
+use loaddensity_metrics_core::influxdb::{LineEncoder, ObservationEncoder};
+use loaddensity_metrics_core::{AccountKind, CALL_BYTES, DropReason, Exporter, Observation};
 
 use crate::influxdb::{point_of, shown_in};
 use crate::instruments::ShownCalls;
 use crate::kernel::{Kernel, KernelNature};
-use crate::posts::{MOST_POLLS, instrument_points, observed_rows};
-use crate::shared::{Queue, Shared};
+use crate::posts::{MOST_POLLS, instrument_points, observation_encoder, observed_rows};
+use crate::shared::{Queue, Shared, of, waiting};
 
 /// The exporter, and the kernel on the other side.
 pub(crate) struct Datagrams<'a> {
@@ -26,6 +26,7 @@ pub(crate) struct Datagrams<'a> {
     packing: DatagramPacking<'a>,
     /// The queue, once it was taken from the pump.
     stopped: Option<Queue<'a>>,
+    stopped_observations: Option<Queue<'a, Observation>>,
     kernel: Kernel,
     /// What was started and is not done: names and sockets.
     pending: Vec<(Tick, Started)>,
@@ -44,6 +45,9 @@ enum DatagramPacking<'a> {
     /// What own instruments counted in an interval.
     InstrumentLines(Box<InstrumentPoints<'a, Vec<u64>>>, IntervalPacking),
     InstrumentMessages(Box<InstrumentMessages<'a, Vec<u64>>>, IntervalPacking),
+    /// Each observation.
+    ObservationLines(Box<EventPacking<ObservationEncoder<'a>, Box<[u8]>>>),
+    ObservationMessages(Box<EventPacking<ObservationMessageEncoder<'a>, Box<[u8]>>>),
 }
 
 /// How many requests, or observations, a datagram stands for.
@@ -69,6 +73,14 @@ impl<'a> Datagrams<'a> {
         let (points, interval) = instrument_points(shared)?;
         let packing = IntervalPacking::new(usize::MAX, BYTES, interval, shared.clock.now());
         let packing = DatagramPacking::InstrumentLines(Box::new(points), packing);
+        Ok(Self::new(Exporter::Influxdb, packing, false, observed_lines_in, shared))
+    }
+
+    /// A line for each observation.
+    pub(crate) fn observation_lines(shared: &mut Shared<'a>) -> Result<Self, String> {
+        let packing = packing(observation_encoder(shared)?, false, shared);
+        attach_observations(Exporter::Influxdb, shared);
+        let packing = DatagramPacking::ObservationLines(Box::new(packing));
         Ok(Self::new(Exporter::Influxdb, packing, false, observed_lines_in, shared))
     }
 
@@ -110,6 +122,15 @@ impl<'a> Datagrams<'a> {
         Ok(Self::new(Exporter::Statsd, packing, is_stream, counted_in, shared))
     }
 
+    /// A message for each observation, over the same as those of requests.
+    pub(crate) fn observation_messages(is_stream: bool, shared: &mut Shared<'a>) -> Result<Self, String> {
+        let encoder = MessageEncoder::new(shared.registry, "load").map_err(|error| error.to_string())?;
+        let packing = packing(encoder.observations(), is_stream, shared);
+        attach_observations(Exporter::Statsd, shared);
+        let packing = DatagramPacking::ObservationMessages(Box::new(packing));
+        Ok(Self::new(Exporter::Statsd, packing, is_stream, observed_rows_in, shared))
+    }
+
     fn new(
         exporter: Exporter,
         packing: DatagramPacking<'a>,
@@ -137,6 +158,7 @@ impl<'a> Datagrams<'a> {
             machine: DatagramMachine::new(route, choices.below(1 << 16) as u64),
             packing,
             stopped: None,
+            stopped_observations: None,
             kernel: Kernel::new(nature, sockets, counted_in),
             pending: Vec::new(),
             buffer: vec![0; CALL_BYTES],
@@ -150,8 +172,8 @@ impl<'a> Datagrams<'a> {
     }
 
     /// Whether what it sends is counted until the last of it has left.
-    pub(crate) fn sends_sums(&self) -> bool {
-        self.kind() == AccountKind::Observations
+    pub(crate) const fn sends_sums(&self) -> bool {
+        matches!(self.packing, DatagramPacking::InstrumentLines(..) | DatagramPacking::InstrumentMessages(..))
     }
 
     /// Whether it goes over a Unix socket of a stream.
@@ -171,8 +193,10 @@ impl<'a> Datagrams<'a> {
         if self.done.is_some() {
             return Tick::NEVER;
         }
-        let waiting =
-            shared.queues.iter().find(|(owner, _)| *owner == self.exporter).map_or(0, |(_, queue)| queue.len());
+        let waiting = match self.kind() {
+            AccountKind::Observations => waiting(&shared.observation_queues, self.exporter),
+            _ => waiting(&shared.queues, self.exporter),
+        };
         if waiting >= self.wait.events && waiting != 0 {
             return shared.tick();
         }
@@ -182,8 +206,11 @@ impl<'a> Datagrams<'a> {
 
     /// All that is held is to be sent by then.
     pub(crate) fn stop(&mut self, deadline: Tick, shared: &mut Shared<'a>) {
-        if self.stopped.is_none() && self.kind() == AccountKind::Requests {
-            self.stopped = shared.detach(self.exporter);
+        match self.kind() {
+            AccountKind::Observations if self.sends_sums() || self.stopped_observations.is_some() => {}
+            AccountKind::Observations => self.stopped_observations = shared.detach_observations(self.exporter),
+            _ if self.stopped.is_some() => {}
+            _ => self.stopped = shared.detach(self.exporter),
         }
         self.tell(DatagramInput::Stop { deadline }, shared);
     }
@@ -224,9 +251,8 @@ impl<'a> Datagrams<'a> {
                     return Ok(());
                 }
                 DatagramAction::Done { cause } => {
-                    if let Some(queue) = &mut self.stopped {
-                        queue.abandon(cause);
-                    }
+                    self.stopped.iter_mut().for_each(|queue| queue.abandon(cause));
+                    self.stopped_observations.iter_mut().for_each(|queue| queue.abandon(cause));
                     self.done = Some(cause);
                     return Ok(());
                 }
@@ -276,27 +302,32 @@ impl<'a> Datagrams<'a> {
 
     fn poll(&mut self, shared: &mut Shared<'a>) -> DatagramAction {
         let now = shared.clock.now();
-        let Self { machine, packing, stopped, buffer, exporter, .. } = self;
-        let queue = stopped
-            .as_mut()
-            .or_else(|| shared.queues.iter_mut().find(|(owner, _)| owner == exporter).map(|(_, queue)| queue));
-        match (packing, queue) {
-            (DatagramPacking::InstrumentLines(points, packing), _) => {
+        let Self { machine, packing, stopped, stopped_observations, buffer, exporter, .. } = self;
+        let queue = stopped.as_mut().or_else(|| of(&mut shared.queues, *exporter));
+        let observations = stopped_observations.as_mut().or_else(|| of(&mut shared.observation_queues, *exporter));
+        match (packing, queue, observations) {
+            (DatagramPacking::InstrumentLines(points, packing), ..) => {
                 machine.poll(now, &mut IntervalDatagrams::new(&mut **points, packing), buffer)
             }
-            (DatagramPacking::InstrumentMessages(messages, packing), _) => {
+            (DatagramPacking::InstrumentMessages(messages, packing), ..) => {
                 machine.poll(now, &mut IntervalDatagrams::new(&mut **messages, packing), buffer)
             }
-            (_, None) => DatagramAction::Done { cause: DropReason::Deadline },
-            (DatagramPacking::Lines(packing), Some(queue)) => {
+            (DatagramPacking::ObservationLines(packing), _, Some(queue)) => {
                 machine.poll(now, &mut EventDatagrams::new(queue, packing), buffer)
             }
-            (DatagramPacking::Messages(packing), Some(queue)) => {
+            (DatagramPacking::ObservationMessages(packing), _, Some(queue)) => {
                 machine.poll(now, &mut EventDatagrams::new(queue, packing), buffer)
             }
-            (DatagramPacking::Aggregates(packing), Some(queue)) => {
+            (DatagramPacking::Lines(packing), Some(queue), _) => {
+                machine.poll(now, &mut EventDatagrams::new(queue, packing), buffer)
+            }
+            (DatagramPacking::Messages(packing), Some(queue), _) => {
+                machine.poll(now, &mut EventDatagrams::new(queue, packing), buffer)
+            }
+            (DatagramPacking::Aggregates(packing), Some(queue), _) => {
                 machine.poll(now, &mut AggregateDatagrams::new(queue, packing), buffer)
             }
+            _ => DatagramAction::Done { cause: DropReason::Deadline },
         }
     }
 }
@@ -305,7 +336,10 @@ impl DatagramPacking<'_> {
     const fn kind(&self) -> AccountKind {
         match self {
             Self::Lines(_) | Self::Messages(_) | Self::Aggregates(_) => AccountKind::Requests,
-            Self::InstrumentLines(..) | Self::InstrumentMessages(..) => AccountKind::Observations,
+            Self::InstrumentLines(..)
+            | Self::InstrumentMessages(..)
+            | Self::ObservationLines(_)
+            | Self::ObservationMessages(_) => AccountKind::Observations,
         }
     }
 }
@@ -322,7 +356,12 @@ fn attach(exporter: Exporter, shared: &mut Shared<'_>) {
     shared.attach(exporter, capacity);
 }
 
-fn packing<E: EventEncoder>(encoder: E, is_stream: bool, shared: &mut Shared<'_>) -> EventPacking<E, Box<[u8]>> {
+fn attach_observations(exporter: Exporter, shared: &mut Shared<'_>) {
+    let capacity = shared.choices.one_of(&[200, 16, 1_000]);
+    shared.attach_observations(exporter, capacity);
+}
+
+fn packing<E>(encoder: E, is_stream: bool, shared: &mut Shared<'_>) -> EventPacking<E, Box<[u8]>> {
     let items = shared.choices.one_of(&[usize::MAX, 1, 4]);
     let is_offloaded = !is_stream && shared.choices.happens(500);
     let texts = if is_offloaded && items == 1 { WINDOW_BYTES } else { 0 };

@@ -91,10 +91,15 @@ impl ShownCalls {
         let found = ModelledInstrument::ALL.iter().zip(&mut self.0).find_map(|(instrument, sums)| {
             let rest = name.strip_prefix(instrument.name())?;
             let rest = ["_ms", "_bytes"].iter().find_map(|unit| rest.strip_prefix(unit)).unwrap_or(rest);
-            Some((sums, rest.trim_start_matches(['.', '_'])))
+            Some((instrument, sums, rest.trim_start_matches(['.', '_'])))
         });
-        let Some((sums, of_which)) = found else { return false };
+        let Some((instrument, sums, of_which)) = found else { return false };
         match of_which {
+            // One value, where each is sent by itself.
+            "" if !instrument.is_counter() => {
+                sums.number += 1.0;
+                sums.sum += value;
+            }
             "" | "total" | "sum" => sums.sum += value,
             "count" => sums.number += value,
             _ => {}
@@ -154,6 +159,7 @@ mod tests {
         assert_eq!(shown(&[("checks_failed_total", 6.0), ("iterations", 2.0)]).all(), Ok(3));
         assert!(shown(&[("checks_failed", 4.0)]).all().is_err());
         assert!(shown(&[("sent.count", 1.0), ("sent.sum", 200.0)]).all().is_err());
+        assert_eq!(shown(&[("sent_bytes", 100.0), ("first_byte", 7.0), ("first_byte", 7.0)]).all(), Ok(3));
         assert_eq!(shown(&[("sent.count", 1.0)]).all_apart(), Ok(1));
         assert!(shown(&[("sent.sum", 150.0)]).all_apart().is_err());
         assert!(!ShownCalls::default().add("requests", 1.0));

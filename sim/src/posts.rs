@@ -8,13 +8,16 @@ use loaddensity_metrics_core::export::posts::{
 };
 use loaddensity_metrics_core::export::{BodyInput, Tick};
 use loaddensity_metrics_core::influxdb::{
-    InstrumentEncoder, InstrumentRows, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision,
+    InstrumentEncoder, InstrumentRows, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, ObservationEncoder,
+    Precision,
 };
-use loaddensity_metrics_core::{AccountKind, ConstantLabels, DropReason, Exporter, ObservedRows, Packer, Phase};
+use loaddensity_metrics_core::{
+    AccountKind, ConstantLabels, DropReason, Exporter, Observation, ObservedRows, Packer, Phase,
+};
 
 use crate::call::Calls;
 use crate::influxdb::InfluxdbStore;
-use crate::shared::{Queue, Shared};
+use crate::shared::{Queue, Shared, of, waiting};
 
 /// The most bytes of a body.
 const BODY: usize = 4_000;
@@ -35,6 +38,8 @@ pub(crate) struct Posts<'a> {
 enum PostedPoints<'a> {
     /// Each request, from a queue of the pump's; after the stop the queue is here.
     Requests { packer: Box<Packer<LineEncoder<'a>>>, stopped: Option<Queue<'a>> },
+    /// Each observation, likewise.
+    Observations { packer: Box<Packer<ObservationEncoder<'a>>>, stopped: Option<Queue<'a, Observation>> },
     /// What came in an interval.
     Intervals(Box<IntervalPoints<'a, Vec<u64>>>),
     /// What own instruments counted in an interval.
@@ -65,6 +70,16 @@ impl<'a> Posts<'a> {
         let points = IntervalPoints::new(shared.registry, (rows, ledger), (encoder, times));
         let schedule = Schedule::Intervals { every, always_anew: false };
         Ok(Self::new(PostedPoints::Intervals(Box::new(points)), schedule, shared))
+    }
+
+    /// Starts with a point for each observation, over a connection of its own.
+    pub(crate) fn observations(shared: &mut Shared<'a>) -> Result<Self, String> {
+        let capacity = shared.choices.one_of(&[200, 16, 1_000]);
+        shared.attach_observations(Exporter::Influxdb, capacity);
+        let age = shared.choices.one_of(&[100, 1_000, 5_000].map(Duration::from_millis));
+        let packer = Box::new(Packer::new(observation_encoder(shared)?));
+        let points = PostedPoints::Observations { packer, stopped: None };
+        Ok(Self::new(points, Schedule::Batches { age, capacity }, shared))
     }
 
     /// Starts with what own instruments count, over a connection of its own.
@@ -116,9 +131,8 @@ impl<'a> Posts<'a> {
             return Tick::NEVER;
         }
         let waiting = match &self.points {
-            PostedPoints::Requests { .. } => {
-                shared.queues.iter().find(|(owner, _)| *owner == Exporter::Influxdb).map_or(0, |(_, queue)| queue.len())
-            }
+            PostedPoints::Requests { .. } => waiting(&shared.queues, Exporter::Influxdb),
+            PostedPoints::Observations { .. } => waiting(&shared.observation_queues, Exporter::Influxdb),
             PostedPoints::Intervals(_) | PostedPoints::Instruments(_) => 0,
         };
         if waiting >= self.wait.1 && waiting != 0 { shared.tick() } else { self.wait.0.min(self.calls.due()) }
@@ -126,10 +140,12 @@ impl<'a> Posts<'a> {
 
     /// All that is held is to be sent by then.
     pub(crate) fn stop(&mut self, deadline: Tick, shared: &mut Shared<'a>) {
-        if let PostedPoints::Requests { stopped, .. } = &mut self.points
-            && stopped.is_none()
-        {
-            *stopped = shared.detach(Exporter::Influxdb);
+        match &mut self.points {
+            PostedPoints::Requests { stopped: stopped @ None, .. } => *stopped = shared.detach(Exporter::Influxdb),
+            PostedPoints::Observations { stopped: stopped @ None, .. } => {
+                *stopped = shared.detach_observations(Exporter::Influxdb);
+            }
+            _ => {}
         }
         self.calls.stop();
         self.tell(BodyInput::Stop { deadline }, shared);
@@ -169,6 +185,9 @@ impl<'a> Posts<'a> {
                         PostedPoints::Requests { stopped, .. } => {
                             stopped.iter_mut().for_each(|queue| queue.abandon(cause));
                         }
+                        PostedPoints::Observations { stopped, .. } => {
+                            stopped.iter_mut().for_each(|queue| queue.abandon(cause));
+                        }
                         PostedPoints::Intervals(points) => debug_assert!(points.is_empty()),
                         PostedPoints::Instruments(points) => debug_assert!(points.is_empty()),
                     }
@@ -193,10 +212,13 @@ impl<'a> Posts<'a> {
             PostedPoints::Intervals(points) => self.machine.poll(now, &mut **points, out),
             PostedPoints::Instruments(points) => self.machine.poll(now, &mut **points, out),
             PostedPoints::Requests { packer, stopped } => {
-                let queue = stopped.as_mut().or_else(|| {
-                    shared.queues.iter_mut().find(|(owner, _)| *owner == Exporter::Influxdb).map(|(_, queue)| queue)
-                });
-                match queue {
+                match stopped.as_mut().or_else(|| of(&mut shared.queues, Exporter::Influxdb)) {
+                    Some(queue) => self.machine.poll(now, &mut EventPoints::new(packer, queue), out),
+                    None => PostAction::Done { cause: DropReason::Deadline },
+                }
+            }
+            PostedPoints::Observations { packer, stopped } => {
+                match stopped.as_mut().or_else(|| of(&mut shared.observation_queues, Exporter::Influxdb)) {
                     Some(queue) => self.machine.poll(now, &mut EventPoints::new(packer, queue), out),
                     None => PostAction::Done { cause: DropReason::Deadline },
                 }
@@ -209,9 +231,15 @@ impl PostedPoints<'_> {
     const fn kind(&self) -> AccountKind {
         match self {
             Self::Requests { .. } | Self::Intervals(_) => AccountKind::Requests,
-            Self::Instruments(_) => AccountKind::Observations,
+            Self::Observations { .. } | Self::Instruments(_) => AccountKind::Observations,
         }
     }
+}
+
+/// What writes a line for each observation.
+pub(crate) fn observation_encoder<'a>(shared: &Shared<'a>) -> Result<ObservationEncoder<'a>, String> {
+    let encoder = ObservationEncoder::new(shared.registry, "load", &ConstantLabels::default());
+    encoder.map_err(|error| error.to_string())
 }
 
 /// What own instruments count from now on, with their account, and how long an interval is.

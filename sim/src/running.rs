@@ -171,7 +171,15 @@ impl<'a> ExporterMode<'a> {
         if !shared.has_instruments() {
             return Ok(None);
         }
+        let is_per_event = shared.has_observation_rings() && shared.choices.happens(700);
         Ok(match self {
+            Self::Posts(_) if is_per_event => Some(Self::Posts(Box::new(Posts::observations(shared)?))),
+            Self::Datagrams(_) if is_per_event && exporter == Exporter::Influxdb => {
+                Some(Self::Datagrams(Box::new(Datagrams::observation_lines(shared)?)))
+            }
+            Self::Datagrams(datagrams) if is_per_event => {
+                Some(Self::Datagrams(Box::new(Datagrams::observation_messages(datagrams.is_stream(), shared)?)))
+            }
             Self::Posts(_) => Some(Self::Posts(Box::new(Posts::instruments(shared)?))),
             Self::Datagrams(_) if exporter == Exporter::Influxdb => {
                 Some(Self::Datagrams(Box::new(Datagrams::instrument_lines(shared)?)))

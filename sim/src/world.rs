@@ -55,8 +55,11 @@ pub fn simulate(choices: Choices, is_traced: bool) -> Result<SimulationSummary, 
     let mut choices = choices;
     let ring = choices.one_of(&[256, 8, 64]);
     let (series, shards) = (3 + choices.below(4), 1 + choices.below(3));
-    let of_a_kind = if OBSERVING.contains(&choices.apart().below(10)) { ModelledInstrument::OF_A_KIND } else { 0 };
+    let mut apart = choices.apart();
+    let of_a_kind = if OBSERVING.contains(&apart.below(10)) { ModelledInstrument::OF_A_KIND } else { 0 };
+    let observations = if of_a_kind == 0 { 0 } else { apart.one_of(&[0, 64, 8, 512]) };
     let storage = HeapStorage::builder(series, shards, ring).counters(of_a_kind).histograms(of_a_kind);
+    let storage = storage.observations(observations);
     let storage = storage.build().map_err(|error| Violation {
         at: Duration::ZERO,
         what: error.to_string(),
@@ -85,6 +88,7 @@ impl<'a> World<'a> {
             registry,
             pump,
             queues: Vec::new(),
+            observation_queues: Vec::new(),
             clock: VirtualClock::default(),
             weather: Weather::FAIR,
             choices,
