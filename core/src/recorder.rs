@@ -401,22 +401,17 @@ impl<'a> Recorder<'a> {
             return;
         }
         let words = Observation::words(observed.series, observed.of, value);
-        let [head, refused, seen] =
-            [RING.head, RING.refused, shard_word::OBSERVED_TAIL_SEEN].map(|word| &self.shard[word]);
+        let [head, tail, tail_seen, refused] =
+            [RING.head, RING.tail, shard_word::OBSERVED_TAIL_SEEN, RING.refused].map(|word| &self.shard[word]);
         if self.is_sharing() {
             if !ring::push_shared(rings.spill, head, words) {
                 // Relaxed: only the sum of the additions matters.
                 refused.fetch_add(1, Ordering::Relaxed);
             }
-            return;
-        }
-        // Relaxed, here and below: this thread alone writes these words.
-        let mut tail = seen.load(Ordering::Relaxed);
-        let place = (head.load(Ordering::Relaxed), &mut tail);
-        if !ring::push(rings.of(self.number), head, &self.shard[RING.tail], place, words) {
+        } else if !ring::push_kept(rings.of(self.number), [head, tail, tail_seen], words) {
+            // Relaxed load and store: this thread alone writes the count.
             refused.store(refused.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
-        seen.store(tail, Ordering::Relaxed);
     }
 
     #[cold]

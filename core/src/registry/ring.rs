@@ -63,6 +63,20 @@ pub(crate) fn push<const WORDS: usize>(
     true
 }
 
+/// Pushes `event` as [`push`] does, where the shard's header keeps the head, and the tail as its owner last read it: for rings
+/// that are used too seldom for a recorder to have them at hand.
+pub(crate) fn push_kept<const WORDS: usize>(
+    slots: &[[AtomicU64; WORDS]],
+    [head, tail, tail_seen]: [&AtomicU64; 3],
+    event: [u64; WORDS],
+) -> bool {
+    // Relaxed, twice: owners alone write these words, and the claim of a shard pairs with its release.
+    let mut seen = tail_seen.load(Ordering::Relaxed);
+    let is_pushed = push(slots, head, tail, (head.load(Ordering::Relaxed), &mut seen), event);
+    tail_seen.store(seen, Ordering::Relaxed);
+    is_pushed
+}
+
 /// Where the ring of a shard that was just claimed is filled on: what [`push`] wants of head and tail.
 pub(crate) fn resume(head: &AtomicU64, tail: &AtomicU64) -> (u64, u64) {
     // Relaxed: the shard's former owner wrote the head, and the claim pairs with its release. Acquire pairs with the
