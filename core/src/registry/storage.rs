@@ -5,7 +5,7 @@
 //! them), `n` shards and rings of `r` events:
 //! `s × (14,816 + 7,104 × n) + (n + 1) × 256 + r × (32 × n + 40)` and less than 81,000 more. Of the 7,104 bytes per series and
 //! shard 4,608 stay untouched until a bucket has counted 32,768 requests. Storage that is [`Classic`] has 6,368 bytes instead
-//! of 14,816, 960 instead of 7,104, and less than 23,000 more.
+//! of 14,816, 960 instead of 7,104, and less than 23,000 more. Rings of `o` observations add `o × (16 × n + 24)`.
 
 #[cfg(feature = "alloc")]
 mod aligned;

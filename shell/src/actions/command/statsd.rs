@@ -9,7 +9,7 @@ use super::values::{
 };
 use crate::actions::arguments::{ArgumentReader, Signature, number};
 use crate::actions::error::ActionError;
-use crate::config::{Address, EXPECTED_URL, SOCKETS, StatsdConfig, StatsdOrigin, StatsdSocket};
+use crate::config::{Address, EXPECTED_URL, Observations, SOCKETS, StatsdConfig, StatsdOrigin, StatsdSocket};
 use crate::environment::Environment;
 
 /// Another name of `timestamps_of_counts`, with other values.
@@ -71,7 +71,8 @@ fn overlaid(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<StatsdConf
     let (host, port, socket) = address(reader, base.host, base.port, base.socket)?;
     let prefix = reader.text("prefix")?.map(|prefix| prefix.trim_end_matches('.').to_owned());
     let aggregate = reader.flag("aggregate")?.unwrap_or(base.aggregate);
-    check_messages(reader, aggregate)?;
+    let observations = observations(reader)?.unwrap_or(base.observations);
+    check_messages(reader, aggregate, observations)?;
     let packed = packed(reader)?.unwrap_or(base.packed);
     let datagram_bytes = datagram_bytes(reader)?.or(base.datagram_bytes);
     let shares_packets = packed || aggregate || datagram_bytes.is_some();
@@ -96,7 +97,7 @@ fn overlaid(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<StatsdConf
         timestamps_of_counts: timestamps_of_counts(reader, aggregate)?.unwrap_or(base.timestamps_of_counts),
         aggregate,
         aggregation_interval: reader.seconds("aggregation_seconds")?.unwrap_or(base.aggregation_interval),
-        observations: observations(reader)?.unwrap_or(base.observations),
+        observations,
         instruments_interval: reader.seconds("instruments_seconds")?.unwrap_or(base.instruments_interval),
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
         telemetry: reader.flag("telemetry")?.unwrap_or(base.telemetry),
@@ -105,10 +106,13 @@ fn overlaid(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<StatsdConf
 }
 
 /// What only one kind of messages has.
-fn check_messages(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
+fn check_messages(reader: ArgumentReader<'_>, aggregate: bool, observations: Observations) -> Result<(), ActionError> {
     if aggregate {
-        let reason = "is for messages per request; leave it out, or aggregate";
-        return misplaced(reader, &["sample_rate", "segmentation_offload"], reason);
+        let one_by_one: &[&str] = match observations {
+            Observations::PerEvent => &["sample_rate"],
+            _ => &["sample_rate", "segmentation_offload"],
+        };
+        return misplaced(reader, one_by_one, "is for messages per request; leave it out, or aggregate");
     }
     misplaced(reader, &["aggregation_seconds"], "is for messages per interval; say \"aggregate\": true with it")
 }

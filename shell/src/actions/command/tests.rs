@@ -8,7 +8,7 @@ use super::*;
 use crate::actions::{Arguments, Document};
 use crate::config::{
     BatchLimits, Credentials, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1, InfluxdbV2,
-    InfluxdbV3, PageAccess, PageLimits, Precision, Secret, StatusCode, Temporality,
+    InfluxdbV3, Observations, PageAccess, PageLimits, Precision, Secret, StatusCode, Temporality,
 };
 use crate::config::{InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
 use crate::environment::logged::logged;
@@ -643,7 +643,7 @@ fn statsd_takes_its_parameters_and_refuses_wrong_ones() {
     of_old["constant_tags"] = labels;
     same("LD_start_statsd_sink", [arguments, of_old], &Command::StartStatsd(dialect));
     let known = "the parameters are host, port, prefix, url, resolve_seconds, sockets, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, \
-                 distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_seconds, instruments_seconds, \
+                 distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_seconds, observations, instruments_seconds, \
                  interval_seconds, telemetry, container, external, cardinality";
     refused(
         "LD_start_statsd_sink",
@@ -667,6 +667,39 @@ fn statsd_takes_its_parameters_and_refuses_wrong_ones() {
             (json!(["h", 1, "p", 1432]), "4 values given by position; at most, in this order: host, port, prefix"),
         ],
     );
+}
+
+#[test]
+fn observations_are_sent_per_interval_or_one_by_one() {
+    let per_event = Observations::PerEvent;
+    let statsd = StatsdConfig {
+        observations: per_event,
+        aggregate: true,
+        segmentation_offload: false,
+        ..StatsdConfig::default()
+    };
+    let arguments = json!({"observations": "event", "aggregate": true, "segmentation_offload": false});
+    assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(statsd));
+    let influxdb =
+        InfluxdbConfig { observations: per_event, aggregate: true, buffer_events: 7, ..InfluxdbConfig::default() };
+    let arguments = json!({"observations": "event", "aggregate": true, "buffer_events": 7});
+    assert_eq!(parsed("LD_start_influxdb_sink", &arguments).unwrap(), Command::StartInfluxdb(influxdb));
+    let per_interval = json!({"observations": "interval"});
+    assert_eq!(parsed("LD_start_statsd_sink", &per_interval).unwrap(), Command::StartStatsd(StatsdConfig::default()));
+    for (command, per_request) in [
+        ("LD_start_statsd_sink", "sample_rate: is for messages per request; leave it out, or aggregate"),
+        ("LD_start_influxdb_sink", "status_code: is for points per request; leave it out, or aggregate"),
+    ] {
+        let field = per_request.split(':').next().expect("a field");
+        let value = if field == "sample_rate" { json!(0.5) } else { json!("tag") };
+        refused(
+            command,
+            &[
+                (json!({"observations": "each"}), "observations is \"each\"; expected \"interval\" or \"event\""),
+                (json!({"observations": "event", "aggregate": true, field: value}), per_request),
+            ],
+        );
+    }
 }
 
 #[test]
