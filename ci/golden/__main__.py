@@ -19,8 +19,10 @@ EXPECTED = {
     "influxdb-intervals.lp": influxdb_lines.intervals,
     "influxdb-gauges.lp": influxdb_lines.gauges,
     "influxdb-instruments.lp": influxdb_lines.instruments,
+    "influxdb-observations.lp": influxdb_lines.observations,
     "dogstatsd.txt": dogstatsd_messages.messages,
     "dogstatsd-instruments.txt": dogstatsd_messages.instruments,
+    "dogstatsd-observations.txt": dogstatsd_messages.observations,
     "otlp.bin": otlp_request.request,
     "otlp-instruments.bin": otlp_request.instruments,
 }

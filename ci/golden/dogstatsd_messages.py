@@ -80,6 +80,27 @@ def instruments(case):
     return captured.text()
 
 
+def observations(case):
+    """Each by itself, sampled and typed as requests are."""
+    if not case.instruments:
+        return None
+    captured = Captured()
+    asked = case.format_options("dogstatsd")
+    rate = asked.get("sample_rate", 1)
+    for instrument, series, value in case.observations:
+        client = client_for(case, series, captured)
+        tags = tags_of(series)
+        shown = plain(Decimal(value) / NANOS_PER_MILLI) if instrument.is_timer else value
+        if instrument.is_counter:
+            send = client.increment
+        elif asked.get("distributions"):
+            send = client.distribution
+        else:
+            send = client.timing if instrument.is_timer else client.histogram
+        send(instrument.name, shown, tags=tags, sample_rate=rate)
+    return captured.text()
+
+
 def tags_of(series):
     return [f"{key}:{without_unfit(cut(key, value))}" for key, value in series.labels]
 

@@ -53,9 +53,11 @@ class Instrument:
         self.observed = {}
 
     def observe(self, series, value):
+        """Returns the value as it counts."""
         value = min(value, LARGEST_TIME if self.is_timer else LARGEST_NUMBER)
         self.observed.setdefault(self.run or series, []).append(value)
         series.is_observed |= not self.run
+        return value
 
     def scale(self):
         """Its bounds, the unit in which it is shown, and which exponential histogram it is like."""
@@ -87,11 +89,13 @@ class Case:
             series.requests.append(request)
             self.events.append((series, request))
         self.instruments = {one["name"]: Instrument(one) for one in described.get("instruments", [])}
+        # In their order, each with its instrument and series, and as it counts.
+        self.observations = []
         for one in described.get("observations", []):
             instrument = self.instruments[one["instrument"]]
             # What is of the run counts for it whatever the series, and may name none.
             series = instrument.run or self.intern_named(one, one.get("labels", {}))
-            instrument.observe(series, one["value"])
+            self.observations.append((instrument, series, instrument.observe(series, one["value"])))
 
     def format_options(self, name):
         return self.options.get(name, {})

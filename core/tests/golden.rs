@@ -10,13 +10,13 @@ use common::{body_of, pumped, whole};
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder, RowMessages};
 use loaddensity_metrics_core::influxdb::{
     BodyLimits, GaugeLineEncoder, InstrumentEncoder, InstrumentPlace, InstrumentRows, IntervalEncoder, IntervalPoint,
-    LineEncoder,
+    LineEncoder, ObservationEncoder,
 };
 use loaddensity_metrics_core::otlp::{self, Export, OwnExport, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page, ScrapeOptions};
 use loaddensity_metrics_core::{
-    DropReason, Event, EventEncoder, Exponential, Exporter, ObservedRows, Registry, SampleRate, Series, Sink, Storage,
-    Timestamp,
+    DropReason, Event, EventEncoder, Exponential, Exporter, Observation, ObservedRows, Packer, Registry, SampleRate,
+    Series, Sink, Storage, Timestamp,
 };
 use loaddensity_metrics_vectors::dogstatsd::ParsedMessage;
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
@@ -29,7 +29,7 @@ const NOW: Timestamp = Timestamp::from_unix_nanos(1_700_000_060_000_000_000);
 
 type CaseStorage = Storage<CAPACITY, 1, 64>;
 /// For cases with instruments of the engine's own.
-type OwnCaseStorage = Storage<CAPACITY, 1, 64, Exponential, 3, 4>;
+type OwnCaseStorage = Storage<CAPACITY, 1, 64, Exponential, 3, 4, 128>;
 
 #[test]
 fn prometheus_pages() {
@@ -87,6 +87,16 @@ fn influxdb_instruments() {
         let mut ours = read::points(&instrument_lines(registry, case, rows));
         compare_intervals(case, &mut ours, &mut read::points(&case.expected("influxdb-instruments.lp")));
         assert!(!ours.is_empty());
+    });
+}
+
+#[test]
+fn influxdb_observations() {
+    each_declared(|case, registry| {
+        let (constant, measurement) = (case.options.constant_labels(), format!("{MEASUREMENT}_observations"));
+        let encoder = ObservationEncoder::new(registry, &measurement, &constant).expect("a plain measurement");
+        let ours = observations(registry, Exporter::Influxdb, encoder, case);
+        assert_eq!(read::points(&ours), read::points(&case.expected("influxdb-observations.lp")), "{}", case.name);
     });
 }
 
@@ -152,6 +162,17 @@ fn dogstatsd_instruments() {
             exact.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(exact(&ours), exact(&expected), "{}: other bytes for the same", case.name);
+    });
+}
+
+#[test]
+fn dogstatsd_observations() {
+    each_declared(|case, registry| {
+        let encoder = message_encoder(registry, case).observations();
+        let ours = observations(registry, Exporter::Statsd, encoder, case);
+        let (ours, expected) = ([&ours[..], b"\n"].concat(), case.expected("dogstatsd-observations.txt"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(ours == expected, "{}: {} is not {}", case.name, text(&ours), text(&expected));
     });
 }
 
@@ -244,13 +265,20 @@ fn own_storage() -> Box<OwnCaseStorage> {
 
 /// Each case with instruments of the engine's own, with rows for the interval in which all was recorded.
 fn each_observed(mut test: impl FnMut(&Case, Registry<'_>, ObservedRows<Vec<u64>>)) {
+    each_declared(|case, registry| {
+        let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
+        let (rows, before) = ObservedRows::new(registry, memory).expect("as many words as it asks for");
+        assert_eq!(before, 0);
+        test(case, registry, rows);
+    });
+}
+
+/// Each case with instruments of the engine's own, which are declared.
+fn each_declared(mut test: impl FnMut(&Case, Registry<'_>)) {
     let mut cases = 0;
     each_prepared(|case, registry| {
         if !case.instruments.is_empty() {
-            let memory = vec![0; ObservedRows::<Vec<u64>>::words(registry)];
-            let (rows, before) = ObservedRows::new(registry, memory).expect("as many words as it asks for");
-            assert_eq!(before, 0);
-            test(case, registry, rows);
+            test(case, registry);
             cases += 1;
         }
     });
@@ -279,6 +307,27 @@ fn events<E: EventEncoder>(
 ) -> Vec<u8> {
     let recording = case.requests.iter().map(|(spelling, sample)| (spelling.clone(), vec![*sample])).collect();
     pumped(registry, exporter, encoder, batch, &recording).1.join(&b'\n')
+}
+
+/// What an encoder writes for the observations, in datagrams that they share.
+fn observations<E>(registry: Registry<'_>, exporter: Exporter, encoder: E, case: &Case) -> Vec<u8>
+where
+    E: EventEncoder<Observation>,
+{
+    let mut pump = registry.pump().expect("the only pump");
+    let ledger = pump.attach_observations(exporter);
+    let mut sink = Sink::new(vec![Observation::default(); case.observations.len()], ledger);
+    case.record(registry);
+    pump.set_now(NOW);
+    pump.drain_observations(|observations| _ = sink.offer_all(observations));
+    let (mut packer, mut room, mut datagrams) = (Packer::new(encoder), [0; 1_432], Vec::new());
+    while !sink.is_empty() {
+        let packed = packer.pack(&mut sink, usize::MAX, &mut room);
+        datagrams.push(room[..packed.bytes].to_vec());
+        packer.confirm(&mut sink, packed);
+    }
+    assert_eq!(pump.detach_observations(exporter).sent, case.observations.len() as u64, "{}", case.name);
+    datagrams.join(&b'\n')
 }
 
 /// Intervals of one request each, which end when the request was completed, with counters that have a timestamp.
