@@ -7,11 +7,11 @@ use crate::judge::{self, influxdb::LineDialect, pages::PageExtras};
 use crate::model::Model;
 use loaddensity_metrics_core::influxdb::{
     BodyLimits, GaugeLineEncoder, InstrumentEncoder, IntervalEncoder, IntervalPoint, IntervalRows, LineEncoder,
-    RowPlace,
+    ObservationEncoder, RowPlace,
 };
 use loaddensity_metrics_core::{
-    Classic, Event, EventEncoder, Exponential, Exporter, Histograms, Packer, Registry, Sink, Storage, Timestamp,
-    TooSmall, otlp as encoder, prometheus as exposition,
+    Account, Classic, Event, EventEncoder, Exponential, Exporter, Histograms, Ledger, Observation, Packer, Pump,
+    Registry, Sink, Storage, Timestamp, TooSmall, otlp as encoder, prometheus as exposition,
 };
 
 pub mod answers;
@@ -207,21 +207,41 @@ fn cycle_of(registry: Registry<'_>, (program, mut lengths): (Program<'_>, Length
 }
 
 /// Lines of InfluxDB, packed into bodies of the program's lengths: as the contract has them, and with what the program
-/// chooses, a line for each request and one for each series.
+/// chooses, a line for each request and one for each series; and a line for each observation.
 ///
 /// # Panics
 /// If the lines or the account are not right.
 pub fn influxdb(data: &[u8]) {
     lines(Program::read(data));
     Program::read_choice(data).into_iter().for_each(lines);
+    Program::read_choice(data).into_iter().for_each(observation_lines);
 }
 
-/// Only one of the two, which the bytes choose: for a fuzzer, which comes again.
+/// Only one of them, which the bytes choose: for a fuzzer, which comes again.
 ///
 /// # Panics
 /// If the lines or the account are not right.
 pub fn influxdb_way(data: &[u8]) {
-    lines(either(data, sum(data)));
+    match (sum(data) % 3, Program::read_choice(data)) {
+        (2, Some(chosen)) => observation_lines(chosen),
+        _ => lines(either(data, sum(data))),
+    }
+}
+
+/// A line for each observation.
+fn observation_lines((program, lengths): (Program<'_>, Lengths)) {
+    if !program.choice().has_instruments() {
+        return;
+    }
+    own::with_registry::<Exponential>(true, |registry| {
+        let (measurement, choice) = ("my observations", program.choice());
+        choice.set_error_label(registry);
+        let encoder = ObservationEncoder::new(registry, measurement, &choice.constant_labels());
+        let dialect = LineDialect { constant: choice.constant(), status: choice.status_code() };
+        let encoder = encoder.expect("a plain measurement");
+        let (model, bodies) = events((program, lengths), registry, Exporter::Influxdb, &encoder);
+        judge::influxdb::observations(&model, measurement, &dialect, bodies.iter().map(Vec::as_slice));
+    });
 }
 
 fn lines(program: (Program<'_>, Lengths)) {
@@ -295,35 +315,81 @@ fn settled(rows: &mut IntervalRows<Vec<u64>>, encoder: &IntervalEncoder<'_>) -> 
     lines
 }
 
-/// Runs a program with one per-request exporter on; returns what was recorded and the batches it was packed into.
-fn events<E: EventEncoder + Clone>(
+/// What the pump hands over one by one: requests, or observations.
+trait Pumped: Copy + Default {
+    fn attach<'a>(pump: &mut Pump<'a>, exporter: Exporter) -> &'a Ledger;
+    fn drain(pump: &mut Pump<'_>, deliver: impl FnMut(&[Self]));
+    fn detach(pump: &mut Pump<'_>, exporter: Exporter) -> Account;
+    fn recorded(model: &Model) -> u64;
+}
+
+impl Pumped for Event {
+    fn attach<'a>(pump: &mut Pump<'a>, exporter: Exporter) -> &'a Ledger {
+        pump.attach(exporter)
+    }
+
+    fn drain(pump: &mut Pump<'_>, deliver: impl FnMut(&[Self])) {
+        pump.drain_slices(deliver);
+    }
+
+    fn detach(pump: &mut Pump<'_>, exporter: Exporter) -> Account {
+        pump.detach(exporter)
+    }
+
+    fn recorded(model: &Model) -> u64 {
+        model.requests()
+    }
+}
+
+impl Pumped for Observation {
+    fn attach<'a>(pump: &mut Pump<'a>, exporter: Exporter) -> &'a Ledger {
+        pump.attach_observations(exporter)
+    }
+
+    fn drain(pump: &mut Pump<'_>, deliver: impl FnMut(&[Self])) {
+        pump.drain_observations(deliver);
+    }
+
+    fn detach(pump: &mut Pump<'_>, exporter: Exporter) -> Account {
+        pump.detach_observations(exporter)
+    }
+
+    fn recorded(model: &Model) -> u64 {
+        model.observations()
+    }
+}
+
+/// Runs a program with one exporter on that sends each event by itself; returns what was recorded and the batches it was
+/// packed into.
+fn events<T: Pumped, E: EventEncoder<T> + Clone>(
     (program, mut lengths): (Program<'_>, Lengths),
     registry: Registry<'_>,
     exporter: Exporter,
     encoder: &E,
 ) -> (Model, Vec<Vec<u8>>) {
     let mut pump = registry.pump().expect("the pump of a new registry is free");
-    let mut sink = Sink::new(vec![Event::default(); 64], pump.attach(exporter));
+    let mut sink = Sink::new(vec![T::default(); 64], T::attach(&mut pump, exporter));
     let mut packer = Packer::new(encoder.clone());
     let mut batches = Vec::new();
     let model = program.run(registry, || {
-        pump.drain(|event| assert!(sink.offer(event), "the sink is full"));
+        T::drain(&mut pump, |events| assert_eq!(sink.offer_all(events), events.len(), "the sink is full"));
         while let Some(event) = sink.get(0) {
             let room = lengths.take().max(longest_item(encoder, event));
             let batch = pack_twice(&mut packer, &mut sink, room, lengths.take());
             batches.push(batch);
         }
     });
-    let account = pump.detach(exporter);
+    let account = T::detach(&mut pump, exporter);
     assert!(account.balanced(), "{account:?}");
-    assert_eq!((account.recorded, account.sent, account.held), (model.requests(), model.requests(), 0));
+    let recorded = T::recorded(&model);
+    assert_eq!((account.recorded, account.sent, account.held), (recorded, recorded, 0));
     (model, batches)
 }
 
 /// Packs a batch, forgets it as after a failed attempt, packs it again, and confirms it.
-fn pack_twice<E: EventEncoder>(
+fn pack_twice<T: Copy, E: EventEncoder<T>>(
     packer: &mut Packer<E>,
-    sink: &mut Sink<'_, Vec<Event>>,
+    sink: &mut Sink<'_, Vec<T>, T>,
     room: usize,
     most: usize,
 ) -> Vec<u8> {
@@ -339,7 +405,7 @@ fn pack_twice<E: EventEncoder>(
 }
 
 /// Length of the event's longest item. Each item must fit into exactly its length and into nothing shorter.
-fn longest_item<E: EventEncoder>(encoder: &E, event: &Event) -> usize {
+fn longest_item<T, E: EventEncoder<T>>(encoder: &E, event: &T) -> usize {
     let mut room = [0; 4096];
     let lengths = (0..E::ITEMS).map(|item| {
         let length = encoder.encode(event, item, &mut room).expect("4 KiB hold any item");

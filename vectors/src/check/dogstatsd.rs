@@ -28,8 +28,9 @@ pub fn dogstatsd_way(data: &[u8]) {
     in_one_way(data, sum(data) % WAYS);
 }
 
-/// As the contract has it; in the dialect; in the dialect per interval, without and with seconds; and the same with losses.
-const WAYS: usize = 6;
+/// As the contract has it; in the dialect; in the dialect per interval, without and with seconds; the same with losses; and
+/// observations one by one, in the dialect.
+const WAYS: usize = 7;
 
 fn in_one_way(data: &[u8], way: usize) {
     let (dialect, value) = dialect(data);
@@ -38,6 +39,7 @@ fn in_one_way(data: &[u8], way: usize) {
         0 => per_request(Program::read(data), &MessageDialect::contract("loaddensity"), |encoder| encoder),
         1 => per_request(chosen(data), &dialect, |encoder| dressed(encoder, &dialect, &value)),
         2 | 3 => per_interval(chosen(data), &dialect, &value, |_| false),
+        6 => per_observation(chosen(data), &dialect, &value),
         _ => {
             let mut bytes = data.iter().cycle();
             per_interval(chosen(data), &dialect, &value, move |packet| {
@@ -77,6 +79,18 @@ fn per_request_of(
     judge::dogstatsd::messages(&model, dialect, datagrams.iter().map(Vec::as_slice));
     let pump = registry.pump().expect("it was given back");
     own::messages(&model, pump.accounts(), observed, (&encoder, dialect), lengths);
+}
+
+fn per_observation((program, lengths): (Program<'_>, Lengths), dialect: &MessageDialect, value: &str) {
+    if !program.choice().has_instruments() {
+        return;
+    }
+    own::with_registry::<Classic>(true, |registry| {
+        program.choice().set_error_label(registry);
+        let encoder = dressed(plain(registry), dialect, value).observations();
+        let (model, datagrams) = events((program, lengths), registry, Exporter::Statsd, &encoder);
+        judge::dogstatsd::observations(&model, dialect, datagrams.iter().map(Vec::as_slice));
+    });
 }
 
 /// Records with the exporter on, and sends what waits now and then, in intervals of a few requests. `is_lost` says of each

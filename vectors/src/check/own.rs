@@ -14,7 +14,7 @@ use loaddensity_metrics_core::otlp::{OwnExport, Sources};
 use loaddensity_metrics_core::{Accounts, DropReason, Exporter, Histograms, ObservedRows, Registry, Storage};
 
 /// As [`SmallStorage`], with room for all of them.
-type RoomyStorage<H> = Storage<8, 1, 16, H, 4, 6>;
+type RoomyStorage<H> = Storage<8, 1, 16, H, 4, 6, 16>;
 
 /// Calls `check` with a new registry, which has room for instruments if the program may have them.
 pub(super) fn with_registry<H: Histograms>(has_instruments: bool, check: impl FnOnce(Registry<'_>)) {

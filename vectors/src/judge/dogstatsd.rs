@@ -98,6 +98,31 @@ pub fn instruments<'b>(model: &Model, dialect: &MessageDialect, payloads: impl I
     assert!(rows.is_empty(), "nobody observed {rows:?}");
 }
 
+/// Judges payloads of observations one by one: each value of the model is a message.
+///
+/// # Panics
+/// As [`instruments`].
+pub fn observations<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIterator<Item = &'b [u8]>) {
+    let dialect = MessageDialect { timestamps: false, ..dialect.clone() };
+    let mut values = Vec::new();
+    for message in payloads.into_iter().flat_map(read) {
+        dialect.check(&message);
+        assert_eq!(message.values.len(), 1, "packed values: {message:?}");
+        values.extend(dialect.values(&message));
+    }
+    let mut expected = Vec::new();
+    for own in model.own() {
+        let (name, kind) = (&own.declared.name, dialect.type_of(own.declared.measured));
+        for point in model.own_points(own, false) {
+            let tags = point.of.map_or_else(|| dialect.constant.clone(), |known| dialect.tags(known));
+            let tags = observed(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())), &[]);
+            let texts = point.values.iter().map(|value| text(name, kind, &own::text(own.declared.measured, *value)));
+            expected.extend(texts.map(|text| (tags.clone(), text)));
+        }
+    }
+    same(expected, values);
+}
+
 /// The part of a row, the type and the value of a message.
 type OwnMessage = (String, MessageType, String);
 
@@ -151,6 +176,16 @@ impl MessageDialect {
         let tags = message.tags.iter().map(|(key, value)| (*key, value.unwrap_or_default()));
         let tags = observed(tags, &[]);
         message.values.iter().map(|value| (tags.clone(), text(name, message.kind, value))).collect()
+    }
+
+    /// The type of single observations.
+    const fn type_of(&self, measured: Measured) -> MessageType {
+        match (measured, self.distributions) {
+            (Measured::Counts, _) => MessageType::Count,
+            (_, true) => MessageType::Distribution,
+            (Measured::Times, false) => MessageType::Timing,
+            (Measured::Numbers, false) => MessageType::Histogram,
+        }
     }
 
     fn expected(&self, model: &Model) -> Vec<TaggedValue> {

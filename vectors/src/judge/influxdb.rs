@@ -114,6 +114,41 @@ pub fn instruments<'b>(
     assert!(points.is_empty(), "nobody observed {points:?}");
 }
 
+/// Judges bodies of observations one by one: each value of the model is a line with one field and a time of its own.
+///
+/// # Panics
+/// As [`instruments`].
+pub fn observations<'b>(
+    model: &Model,
+    measurement: &str,
+    dialect: &LineDialect,
+    bodies: impl IntoIterator<Item = &'b [u8]>,
+) {
+    let (mut times, mut points) = (BTreeSet::new(), Vec::new());
+    for point in bodies.into_iter().flat_map(|body| read(body, measurement)) {
+        assert!(times.insert(point.timestamp), "time occurs twice: {point:?}");
+        points.push((tags(&point), sorted(point.fields)));
+    }
+    let mut expected = Vec::new();
+    for own in model.own() {
+        let name = own.declared.suffixed();
+        for point in model.own_points(own, false) {
+            let tags = point.of.map_or_else(|| dialect.beside(Vec::new()), |known| dialect.tags(known));
+            let fields = point.values.iter().map(|value| vec![(name.clone(), shown(own.declared.measured, *value))]);
+            expected.extend(fields.map(|fields| (tags.clone(), sorted(fields))));
+        }
+    }
+    same(expected, points);
+}
+
+/// A value as lines have it.
+fn shown(measured: Measured, value: u64) -> ParsedValue {
+    match measured {
+        Measured::Times => ParsedValue::Float(millis(value).parse().unwrap_or(f64::NAN)),
+        Measured::Numbers | Measured::Counts => integer(value),
+    }
+}
+
 /// Whether a point has what was observed with these instruments, and nothing else.
 fn has_fields_of(point: &ParsedPoint, owns: &[(&OwnValues, &[u64])]) -> bool {
     let fields = owns.iter().map(|(own, _)| if own.declared.measured == Measured::Counts { 1 } else { 7 });
@@ -126,11 +161,7 @@ fn has_fields(point: &ParsedPoint, own: &OwnValues, values: &[u64]) -> bool {
         return point.field(&name) == Some(&integer(sum));
     }
     let field = |part: &str| point.field(&format!("{name}_{part}"));
-    let shown = |value: u64| match measured {
-        Measured::Times => ParsedValue::Float(millis(value).parse().unwrap_or(f64::NAN)),
-        Measured::Numbers | Measured::Counts => integer(value),
-    };
-    let is = |part: &str, value: Option<u64>| field(part) == value.map(shown).as_ref();
+    let is = |part: &str, value: Option<u64>| field(part) == value.map(|value| shown(measured, value)).as_ref();
     let is_near = |(part, percent): (&str, usize)| match (field(part), measured) {
         (Some(ParsedValue::Float(value)), Measured::Times) => own::is_quantile(measured, *value, percent, values),
         (Some(ParsedValue::Integer(value)), Measured::Numbers) => {
