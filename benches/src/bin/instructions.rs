@@ -15,11 +15,11 @@ use loaddensity_metrics_benches::contests::record::bounds;
 use loaddensity_metrics_benches::trace::{self, TraceEvent, TraceWork};
 use loaddensity_metrics_cli::cost::reading;
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-use loaddensity_metrics_core::influxdb::LineEncoder;
+use loaddensity_metrics_core::influxdb::{LineEncoder, ObservationEncoder};
 use loaddensity_metrics_core::otlp::{GRPC_PREFIX, Resource};
 use loaddensity_metrics_core::{
-    Bounds, Event, EventEncoder, Exporter, HeapStorage, HeapStorageBuilder, Pump, Recorder, Registry, Series,
-    SizeError, Unit,
+    Bounds, ConstantLabels, Event, EventEncoder, Exporter, HeapStorage, HeapStorageBuilder, Observation, Pump,
+    Recorder, Registry, Series, SizeError, Unit,
 };
 use loaddensity_metrics_vectors::otlp;
 
@@ -75,7 +75,10 @@ const OPERATIONS: &[(&str, Prepare)] = &[
     ("observe a time, classic", || observe_times(HeapStorage::builder(FEW, 1, EVENTS).classic())),
     ("observe a time, exponential", || observe_times(HeapStorage::builder(FEW, 1, EVENTS))),
     ("observe a number, exponential", || observe_numbers(HeapStorage::builder(FEW, 1, EVENTS))),
+    ("add to a counter, sent one by one", add_one_by_one),
+    ("observe a time, sent one by one", observe_one_by_one),
     ("pump, per event", drain),
+    ("pump, per observation", drain_observations),
     ("prometheus line, 1 shard", || page(FEW, 1, 1)),
     ("prometheus line, 2 shards", || page(FEW, 2, 1)),
     ("prometheus line, 4 shards", || page(FEW, 4, 1)),
@@ -84,6 +87,8 @@ const OPERATIONS: &[(&str, Prepare)] = &[
     ("influxdb line, sink and packer", || packed(line_encoder, BODY_BYTES)),
     ("dogstatsd, 3 messages", || direct(message_encoder)),
     ("dogstatsd, 3 messages, sink and packer", || packed(message_encoder, DATAGRAM_BYTES)),
+    ("influxdb line of an observation", || of_observations(observation_lines)),
+    ("dogstatsd message of an observation", || of_observations(|registry| message_encoder(registry).observations())),
     ("otlp point", points),
 ];
 
@@ -182,6 +187,16 @@ impl Load {
         pump.attach(Exporter::Influxdb);
         pump
     }
+
+    fn observation_pump(self) -> Pump<'static> {
+        let mut pump = self.registry.pump().expect("no other pump");
+        pump.attach_observations(Exporter::Influxdb);
+        pump
+    }
+}
+
+fn see_observations(observations: &[Observation]) {
+    see(observations);
 }
 
 fn record_slice(recorder: &mut Recorder<'_>, series: &[Series], slice: &[TraceEvent]) {
@@ -235,6 +250,60 @@ fn observe_numbers(storage: HeapStorageBuilder) -> Operation {
     on_recorder(load, move |recorder, series, event| recorder.observe(sizes, series, event.bytes.into()))
 }
 
+/// The same counter in storage with rings of observations, where an exporter wants them.
+fn add_one_by_one() -> Operation {
+    let load = with_rings();
+    let counter = load.registry.counter("second", Unit::One, "").expect("room");
+    one_by_one(load, move |recorder, series, event| recorder.add(counter, series, event.bytes.into()))
+}
+
+fn observe_one_by_one() -> Operation {
+    let load = with_rings();
+    let timer = load.registry.timer("second", "").expect("room");
+    one_by_one(load, move |recorder, series, event| recorder.observe(timer, series, event.latency))
+}
+
+fn with_rings() -> Load {
+    let storage = HeapStorage::builder(FEW, 1, EVENTS).counters(2).histograms(2).observations(EVENTS);
+    let load = Load::new(storage.build(), FEW);
+    load.registry.counter("first", Unit::One, "").expect("room");
+    load.registry.timer("first_time", "").expect("room");
+    load
+}
+
+/// The rings are emptied before each run.
+fn one_by_one(load: Load, record: impl Fn(&mut Recorder<'static>, Series, &TraceEvent) + 'static) -> Operation {
+    let mut pump = load.observation_pump();
+    let before = move || assert!(pump.drain_observations(see_observations) <= EVENTS as u64);
+    Operation { before: Box::new(before), ..on_recorder(load, record) }
+}
+
+fn drain_observations() -> Operation {
+    let load = with_rings();
+    let timer = load.registry.timer("second", "").expect("room");
+    let mut pump = load.observation_pump();
+    let run = move || assert_eq!(pump.drain_observations(see_observations), EVENTS as u64);
+    let recording = on_recorder(load, move |recorder, series, event| recorder.observe(timer, series, event.latency));
+    Operation { before: recording.run, ..Operation::on_trace(|| (), run) }
+}
+
+/// What an encoder writes for the observations of a slice of the trace.
+fn of_observations<E: EventEncoder<Observation> + 'static>(encoder: fn(Registry<'static>) -> E) -> Operation {
+    let load = with_rings();
+    let timer = load.registry.timer("second", "").expect("room");
+    let mut pump = load.observation_pump();
+    (on_recorder(load, move |recorder, series, event| recorder.observe(timer, series, event.latency)).run)();
+    let (mut observations, encoder, mut out) = (Vec::new(), encoder(load.registry), [0; 1_432]);
+    pump.drain_observations(|some| observations.extend_from_slice(some));
+    let run = move || {
+        for observation in black_box(&observations) {
+            let length = encoder.encode(observation, 0, &mut out).expect("room for it");
+            see_bytes(&out[..length]);
+        }
+    };
+    Operation::new(EVENTS, run)
+}
+
 /// What is recorded of each request of the trace by instruments of the engine's own.
 fn on_recorder(load: Load, record: impl Fn(&mut Recorder<'static>, Series, &TraceEvent) + 'static) -> Operation {
     let (mut recorder, series, mut slices) = (load.registry.recorder(), load.series(), load.slices());
@@ -271,6 +340,10 @@ fn fill(registry: Registry<'_>, buffer: &mut [u8], part: impl FnMut(&[u8])) {
 
 fn line_encoder(registry: Registry<'static>) -> LineEncoder<'static> {
     LineEncoder::new(registry, "loaddensity_request").expect("a measurement that is allowed")
+}
+
+fn observation_lines(registry: Registry<'static>) -> ObservationEncoder<'static> {
+    ObservationEncoder::new(registry, "loaddensity_request_observations", &ConstantLabels::NONE).expect("as above")
 }
 
 fn message_encoder(registry: Registry<'static>) -> MessageEncoder<'static> {
