@@ -7,13 +7,13 @@ use loaddensity_metrics_core::export::Now;
 use loaddensity_metrics_core::export::datagrams::InstrumentMessages;
 use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::influxdb::{
-    BodyLimits, InstrumentEncoder, InstrumentPlace, InstrumentRows, LineEncoder, Precision,
+    BodyLimits, InstrumentEncoder, InstrumentPlace, InstrumentRows, LineEncoder, ObservationEncoder, Precision,
 };
 use loaddensity_metrics_core::otlp::{DeltaInterval, Export, ExportOptions, OwnExport, Resource, Sources};
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC, Page};
 use loaddensity_metrics_core::{
-    ConstantLabels, DefaultStorage, DropReason, Event, EventEncoder, Exponential, Exporter, Label, ObservedRows,
-    Outcome, Packer, Pump, Registry, Sample, Sink, StatusLabel, Storage, Timestamp, TraceContext, Unit,
+    ConstantLabels, DefaultStorage, DropReason, Event, EventEncoder, Exponential, Exporter, Label, Observation,
+    ObservedRows, Outcome, Packer, Pump, Registry, Sample, Sink, StatusLabel, Storage, Timestamp, TraceContext, Unit,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -233,6 +233,37 @@ fn lines_of_own_instruments_allocate_nothing() {
         assert_eq!((body.rows, rows.settle(from, body.next), rows.unsettled()), (2, 2, 0));
     };
     assert_eq!(allocations_of(|| (0..3).for_each(|_| send())), 0);
+}
+
+#[test]
+fn observations_one_by_one_allocate_nothing() {
+    static STORAGE: Storage<8, 1, 2, Exponential, 1, 1, 64> = Storage::new();
+    let registry = STORAGE.registry();
+    let mut pump = registry.pump().expect("the only one");
+    let ledger = pump.attach_observations(Exporter::Statsd);
+    let mut sink = Sink::new([Observation::default(); 64], ledger);
+    let lines = ObservationEncoder::new(registry, "m", &ConstantLabels::default()).expect("a plain measurement");
+    let (messages, mut room) = (MessageEncoder::new(registry, "p").expect("a prefix").observations(), [0; 1_432]);
+    let send = || {
+        let checks = registry.counter("checks", Unit::One, "Checks").expect("room");
+        let first_byte = registry.timer("first_byte", "").expect("room");
+        let (series, mut own, mut shared) =
+            (registry.series("GET", "/items"), registry.recorder(), registry.recorder());
+        for recorder in [&mut own, &mut shared] {
+            recorder.add(checks, series, 1);
+            recorder.observe(first_byte, series, Duration::from_millis(2));
+        }
+        pump.drain_observations(|observations| _ = sink.offer_all(observations));
+        assert_eq!(sink.len(), 4);
+        let mut packer = Packer::new(lines.clone());
+        let packed = packer.pack(&mut sink, 2, &mut room);
+        packer.confirm(&mut sink, packed);
+        let mut packer = Packer::new(messages.clone());
+        let packed = packer.pack(&mut sink, 2, &mut room);
+        packer.confirm(&mut sink, packed);
+        assert!(sink.is_empty());
+    };
+    assert_eq!(allocations_of(send), 0);
 }
 
 #[test]

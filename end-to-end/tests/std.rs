@@ -22,6 +22,11 @@ end_to_end_group!(Std, statsd_instruments:
     own_instruments_add_up
     own_instruments_that_do_not_arrive_change_no_sum
 );
+end_to_end_group!(Std, observations:
+    messages_per_observation_add_up
+    observations_are_sampled_as_requests_are
+    observations_that_do_not_arrive_change_no_sum
+);
 end_to_end_group!(Std, statsd_interval:
     gauges_come_at_every_interval
     gauges_come_at_the_stop
