@@ -101,14 +101,14 @@ impl FurtherLines {
 }
 
 /// What is sent of own instruments, and an account that is open.
-enum OwnPoints {
+enum PointsToSend {
     /// What they count in each interval.
     Instruments(InstrumentPoints<'static, Vec<u64>>),
     /// Each observation.
     Observations(Arc<EventQueue<Observation>>, ObservationEncoder<'static>),
 }
 
-impl OwnPoints {
+impl PointsToSend {
     /// What is written as `lines`; `None` where the storage has no room for any.
     fn open<R: Runtime>(context: &mut LaunchContext<R>, lines: OwnLines, config: &InfluxdbConfig) -> Option<Self> {
         match lines {

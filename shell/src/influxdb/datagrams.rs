@@ -10,7 +10,7 @@ use loaddensity_metrics_core::export::posts::{GaugePoints, InstrumentPoints, Int
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{CALL_BYTES, DropReason, EventEncoder, Exporter};
 
-use super::{FurtherLines, OwnPoints};
+use super::{FurtherLines, PointsToSend};
 use crate::config::InfluxdbConfig;
 use crate::dispatcher::EventQueue;
 use crate::drivers::{DatagramDriver, DatagramOptions, Destination, EventLender, IntervalItemLender};
@@ -63,15 +63,16 @@ fn with_further<R: Runtime>(
     FurtherLines { gauges, own }: FurtherLines,
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
-    let points = OwnPoints::open(context, own, config);
+    let points = PointsToSend::open(context, own, config);
     let running = running.with_side_task(&context.runtime, |stop, status_cell| {
         run_gauges(context, to.clone(), (gauges, stop, status_cell), config)
     });
     match points {
-        Some(OwnPoints::Instruments(points)) => running.with_observing_task(&context.runtime, |stop, status_cell| {
-            run_instruments(context, to, (points, stop, status_cell), config)
-        }),
-        Some(OwnPoints::Observations(queue, encoder)) => {
+        Some(PointsToSend::Instruments(points)) => running
+            .with_observing_task(&context.runtime, |stop, status_cell| {
+                run_instruments(context, to, (points, stop, status_cell), config)
+            }),
+        Some(PointsToSend::Observations(queue, encoder)) => {
             let running = running.with_observing_task(&context.runtime, |stop, status_cell| {
                 let (source, options) = lender(queue.clone(), encoder, options(to, config), config);
                 let reporter = HealthReporter::of_observations(status_cell);

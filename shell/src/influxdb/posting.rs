@@ -11,7 +11,7 @@ use loaddensity_metrics_core::export::posts::{
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{DropReason, Event, EventEncoder, Exporter, Packer};
 
-use super::{Endpoint, FurtherLines, Influxdb, OwnPoints};
+use super::{Endpoint, FurtherLines, Influxdb, PointsToSend};
 use crate::config::{BatchLimits, InfluxdbConfig};
 use crate::dispatcher::EventQueue;
 use crate::drivers::{BackendLink, Lender, PostDriver};
@@ -73,15 +73,16 @@ fn with_further<R: Runtime>(
     FurtherLines { gauges, own }: FurtherLines,
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
-    let points = OwnPoints::open(context, own, config);
+    let points = PointsToSend::open(context, own, config);
     let running = running.with_side_task(&context.runtime, |stop, status_cell| {
         run_gauges(context, endpoint.clone(), (gauges, stop, status_cell), config)
     });
     match points {
-        Some(OwnPoints::Instruments(points)) => running.with_observing_task(&context.runtime, |stop, status_cell| {
-            run_instruments(context, endpoint, (points, stop, status_cell), config)
-        }),
-        Some(OwnPoints::Observations(queue, encoder)) => {
+        Some(PointsToSend::Instruments(points)) => running
+            .with_observing_task(&context.runtime, |stop, status_cell| {
+                run_instruments(context, endpoint, (points, stop, status_cell), config)
+            }),
+        Some(PointsToSend::Observations(queue, encoder)) => {
             let running = running.with_observing_task(&context.runtime, |stop, status_cell| {
                 let source = EventSource { queue: queue.clone(), packer: Packer::new(encoder) };
                 let told: (Arc<StatusCell>, HealthNote) = (status_cell, StatusCell::tell_of_observations);
