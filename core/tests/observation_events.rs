@@ -163,7 +163,7 @@ fn every_observation_is_told_once<H: Histograms>(all: &[Recorded]) {
     let mut pump = registry.pump().expect("the only one");
     let encoder = MessageEncoder::new(registry, "load").expect("a prefix").with_constant_tags(&tags);
     let (bodies, _) = send(&mut pump, encoder.observations(), (99, None), all);
-    assert_eq!(messages(&bodies, None), expected(all, |name| dogstatsd_safe(name)));
+    assert_eq!(messages(&bodies, None), expected(all, dogstatsd_safe));
     assert_eq!(closed(&mut pump, all).sent, all.len() as u64);
 
     let storage = Box::<Engine<H>>::default();
@@ -173,7 +173,7 @@ fn every_observation_is_told_once<H: Histograms>(all: &[Recorded]) {
     let (bodies, taken) = send(&mut pump, encoder, (99, None), all);
     let (told, times) = lines(&bodies);
     assert_eq!(told, expected(all, str::to_owned));
-    let mut unique = times.clone();
+    let mut unique = times;
     unique.sort_unstable();
     unique.dedup();
     assert_eq!((unique.len(), taken.len()), (all.len(), all.len()), "no two points have one time");

@@ -73,9 +73,9 @@ enum OwnLines {
     /// The storage has no room for any.
     None,
     /// Per interval.
-    Instruments(InstrumentEncoder<'static>),
+    Instruments(Box<InstrumentEncoder<'static>>),
     /// Per event.
-    Observations(ObservationEncoder<'static>),
+    Observations(Box<ObservationEncoder<'static>>),
 }
 
 impl FurtherLines {
@@ -91,10 +91,10 @@ impl FurtherLines {
             Observations::PerInterval if !registry.has_room_for_instruments() => Ok(OwnLines::None),
             Observations::PerInterval => {
                 InstrumentEncoder::new(registry, &measurement(INSTRUMENTS_SUFFIX), constant, precision)
-                    .map(OwnLines::Instruments)
+                    .map(|encoder| OwnLines::Instruments(Box::new(encoder)))
             }
             Observations::PerEvent => ObservationEncoder::new(registry, &measurement(OBSERVATIONS_SUFFIX), constant)
-                .map(OwnLines::Observations),
+                .map(|encoder| OwnLines::Observations(Box::new(encoder))),
         };
         Ok(Self { gauges, own: own.map_err(|error| bad_measurement(config, error))? })
     }
@@ -103,9 +103,9 @@ impl FurtherLines {
 /// What is sent of own instruments, and an account that is open.
 enum PointsToSend {
     /// What they count in each interval.
-    Instruments(InstrumentPoints<'static, Vec<u64>>),
+    Instruments(Box<InstrumentPoints<'static, Vec<u64>>>),
     /// Each observation.
-    Observations(Arc<EventQueue<Observation>>, ObservationEncoder<'static>),
+    Observations(Arc<EventQueue<Observation>>, Box<ObservationEncoder<'static>>),
 }
 
 impl PointsToSend {
@@ -117,8 +117,8 @@ impl PointsToSend {
                 let rows = InstrumentRows::on_heap(context.registry, context.observed_rows.take()?);
                 let ledger = context.accounts.observations().open_after(Exporter::Influxdb, rows.before());
                 let times = IntervalTimes::new(config.precision, config.instruments_interval, context.phase);
-                let points = InstrumentPoints::new(context.registry, (rows, ledger), (encoder, times));
-                Some(Self::Instruments(points))
+                let points = InstrumentPoints::new(context.registry, (rows, ledger), (*encoder, times));
+                Some(Self::Instruments(Box::new(points)))
             }
             OwnLines::Observations(encoder) => {
                 let queue = context.dispatcher.attach_observations(Exporter::Influxdb, config.buffer_events, None);

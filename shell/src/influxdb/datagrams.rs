@@ -70,11 +70,11 @@ fn with_further<R: Runtime>(
     match points {
         Some(PointsToSend::Instruments(points)) => running
             .with_observing_task(&context.runtime, |stop, status_cell| {
-                run_instruments(context, to, (points, stop, status_cell), config)
+                run_instruments(context, to, (*points, stop, status_cell), config)
             }),
         Some(PointsToSend::Observations(queue, encoder)) => {
             let running = running.with_observing_task(&context.runtime, |stop, status_cell| {
-                let (source, options) = lender(queue.clone(), encoder, options(to, config), config);
+                let (source, options) = lender(queue.clone(), *encoder, options(to, config), config);
                 let reporter = HealthReporter::of_observations(status_cell);
                 DatagramDriver::new(context, options, source, reporter, stop).run()
             });

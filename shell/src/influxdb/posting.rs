@@ -80,11 +80,11 @@ fn with_further<R: Runtime>(
     match points {
         Some(PointsToSend::Instruments(points)) => running
             .with_observing_task(&context.runtime, |stop, status_cell| {
-                run_instruments(context, endpoint, (points, stop, status_cell), config)
+                run_instruments(context, endpoint, (*points, stop, status_cell), config)
             }),
         Some(PointsToSend::Observations(queue, encoder)) => {
             let running = running.with_observing_task(&context.runtime, |stop, status_cell| {
-                let source = EventSource { queue: queue.clone(), packer: Packer::new(encoder) };
+                let source = EventSource { queue: queue.clone(), packer: Packer::new(*encoder) };
                 let told: (Arc<StatusCell>, HealthNote) = (status_cell, StatusCell::tell_of_observations);
                 driver(context, (endpoint, config), told, stop, (source, config.batch, batches(config))).run()
             });
