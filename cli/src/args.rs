@@ -173,7 +173,8 @@ pub(crate) enum CliCommand {
     /// and recorder, what is addressed, and what is resident. At the end all of it is multiplied by your load, in shares
     /// of a core.
     ///
-    /// Nothing leaves the machine. Keep it idle meanwhile. Exits with 1 where a measurement counted wrongly.
+    /// Nothing leaves the machine. Keep it idle meanwhile; a line says how busy it was. Exits with 1 where a measurement
+    /// counted wrongly.
     #[command(after_help = examples::COST)]
     Cost(LoadArgs),
     /// Write a shell's completions to stdout.
