@@ -36,7 +36,7 @@ cargo build --quiet --locked --manifest-path $manifest --workspace --exclude own
 # The suite that a runtime of one's own passes.
 cargo test --quiet --locked --manifest-path $manifest -p own-runtime --test conformance
 cargo test --quiet --locked --manifest-path $manifest -p own-encoder
-cargo test --quiet --locked --manifest-path $manifest -p own-bench --bench overhead --no-run
+cargo test --quiet --locked --manifest-path $manifest -p own-bench --benches --no-run
 
 checked=()
 # says NAME LINE...: each line, an extended regular expression, is a line that the example prints.
@@ -83,8 +83,10 @@ says own-runtime 'statsd +1000 +1000 +0'
 says own-encoder '[0-9]+ golden cases: as expected' '[0-9]+ names that break encoders: as expected' \
     'an encoder that leaves separators in values is caught by .+' 'an encoder that leaves out what is unfit is caught by .+'
 # Each of its benches once, without measuring.
-says_by "cargo test --quiet --locked --manifest-path $manifest -p own-bench --bench overhead -- --test" own-bench \
-    'Testing a request/alone' 'Testing a request/recorded' 'all that was recorded is in the registry'
+says_by "cargo test --quiet --locked --manifest-path $manifest -p own-bench --benches -- --test" own-bench \
+    'Testing a request/alone' 'Testing a request/recorded' 'Testing record/one thread' \
+    "Testing record/one thread, and a counter of one's own" 'Testing record/2 threads, each as many' \
+    'all that was recorded is in the registry'
 
 # The engine on bare metal, as far as this machine can.
 not_checked=

@@ -10,6 +10,8 @@ use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, Parser, Subco
 use crate::cost::LoadArgs;
 use crate::examples;
 use crate::exit;
+#[cfg(feature = "demo")]
+use crate::receive::ReceiveArgs;
 use crate::run_options::RunOptions;
 
 /// Runs LoadDensity Action-JSON: starts and stops metrics exporters, and load tests between them.
@@ -92,7 +94,7 @@ impl CliArgs {
 fn idle_flags(task: &str) -> impl Iterator<Item = Arg> {
     let heeded: Option<&[&str]> = match task {
         "run" | "run-dir" | "run-str" => None,
-        "demo" => Some(&["runtime", "json"]),
+        "demo" | "receive" => Some(&["runtime", "json"]),
         "cost" => Some(&["json"]),
         _ => Some(&[]),
     };
@@ -153,6 +155,17 @@ pub(crate) enum CliCommand {
         #[arg(long, value_name = "REQUESTS", default_value_t = 2_500, value_parser = clap::value_parser!(u32).range(1..))]
         rate: u32,
     },
+    /// Receive what exporters send, where no server is at hand, and say what arrived: InfluxDB, DogStatsD, OTLP, and a page.
+    ///
+    /// Listens on the loopback interface, at the ports that exporters send to by default. Every few seconds it prints for each
+    /// series and metric that changed how many values came and what they add up to, and at the end all of them. A line that
+    /// is bad is shown with the reason, by the parsers that judge the demo. Counters and histograms of OTLP and of a page
+    /// are cumulative: their newest value counts.
+    ///
+    /// Ctrl-C, SIGTERM or --for end it; the exit code is 0 then.
+    #[cfg(feature = "demo")]
+    #[command(after_help = examples::RECEIVE)]
+    Receive(ReceiveArgs),
     /// Measure on this machine what recording and exporting cost, and say what that means for your load.
     ///
     /// Say how many requests a second your engine makes, over how many series and threads. The first table has what one of
@@ -160,7 +173,8 @@ pub(crate) enum CliCommand {
     /// and recorder, what is addressed, and what is resident. At the end all of it is multiplied by your load, in shares
     /// of a core.
     ///
-    /// Nothing leaves the machine. Keep it idle meanwhile. Exits with 1 where a measurement counted wrongly.
+    /// Nothing leaves the machine. Keep it idle meanwhile; a line says how busy it was. Exits with 1 where a measurement
+    /// counted wrongly.
     #[command(after_help = examples::COST)]
     Cost(LoadArgs),
     /// Write a shell's completions to stdout.
@@ -219,6 +233,8 @@ mod tests {
             ("run", &["--env", "--linger", "--worker", "--runtime", "--json"][..], &[][..]),
             #[cfg(feature = "demo")]
             ("demo", &["--seconds", "--rate", "--runtime", "--json"], &["--env", "--linger", "--worker"]),
+            #[cfg(feature = "demo")]
+            ("receive", &["--statsd", "--scrape", "--for", "--runtime", "--json"], &["--env", "--linger", "--worker"]),
             ("cost", &["--series", "--json"], &["--env", "--linger", "--worker", "--runtime"]),
             ("completions", &["<SHELL>"], &["--env", "--linger", "--worker", "--runtime", "--json"]),
             ("man", &["[FOLDER]"], &["--env", "--linger", "--worker", "--runtime", "--json"]),

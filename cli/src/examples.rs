@@ -4,6 +4,8 @@ pub(crate) const PROGRAM: &str = "\
 Examples:
   See it all at work; nothing has to be installed:
       loaddensity-metrics demo
+  No server at hand: see what an engine of yours sends
+      loaddensity-metrics receive
   What it would cost you, measured on this machine:
       loaddensity-metrics cost --rate 100000 --series 200 --threads 4
   Run a load test with its exporters:
@@ -39,6 +41,19 @@ Examples:
       loaddensity-metrics demo --seconds 60 --rate 5000 --runtime smol
   For a script: whether all backends got what was recorded
       loaddensity-metrics demo --json | jq .reconciled";
+
+#[cfg(feature = "demo")]
+pub(crate) const RECEIVE: &str = "\
+Examples:
+  At the default ports, until Ctrl-C:
+      loaddensity-metrics receive
+  A page too, for half a minute:
+      loaddensity-metrics receive --scrape http://127.0.0.1:9646/metrics --for 30s
+  Beside an Agent that has port 8125: a free one, which is printed
+      loaddensity-metrics receive --statsd 0
+  For a script: how many requests came as messages
+      loaddensity-metrics receive --for 10s --json | jq '[.arrived[] | select(.metric == \"loaddensity.requests\" and
+          .backend == \"statsd\") | .sum] | add'";
 
 pub(crate) const COST: &str = "\
 Examples:

@@ -23,6 +23,8 @@ mod numbers;
 #[cfg(any(feature = "packaging", test))]
 mod packaging;
 #[cfg(feature = "demo")]
+mod receive;
+#[cfg(feature = "demo")]
 pub mod receivers;
 mod run_options;
 mod runner;
@@ -66,6 +68,8 @@ fn run<R: Runtime>(args: CliArgs) -> ExitCode {
         CliCommand::RunStr { document } => Ok(vec![DocumentSource::argument(document)]),
         #[cfg(feature = "demo")]
         CliCommand::Demo { seconds, rate } => return demo::run::<R>(args.runtime, seconds.into(), rate.into(), form),
+        #[cfg(feature = "demo")]
+        CliCommand::Receive(receive) => return receive::run::<R>(&receive, form),
         CliCommand::Cost(load) => return cost::run(&load, form),
         CliCommand::Completions { shell } => return ended(completions(shell)),
         CliCommand::Man { folder } => return ended(man(folder.as_deref())),

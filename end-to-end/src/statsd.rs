@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cardinality, DropReason, SampleRate, StatsdConfig, StatsdOrigin};
+use loaddensity_metrics_shell::{Account, Cardinality, DropReason, SampleRate, StatsdConfig, StatsdOrigin};
 
-use super::load::{LoadSums, assert_all_sent, assert_settled, exporters};
+use super::load::{LoadSums, assert_all_sent, assert_settled, exporters, wait_until};
 use super::receiver::{DatagramReceiver, lines};
 use super::unused_port;
 
@@ -72,8 +72,14 @@ pub fn options_are_in_every_message<R: Runtime>() {
         .constant_labels([("run", "7")])
         .origin(StatsdOrigin::default().cardinality(Cardinality::Low));
     exporters.start_statsd_sink(config).expect("a socket");
-    for _ in 0..10 {
+    for round in 1..=10 {
+        // Few enough to fit into the receiver's buffer, which is emptied before the next.
         engine.record(100);
+        wait_until(|| {
+            let Account { sent, dropped, .. } = exporters.status()[0].account;
+            sent + dropped.get(DropReason::Sampled) == round * 100
+                && receiver.has(|datagrams| messages(datagrams).count() as u64 == 3 * sent)
+        });
     }
     let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
     let sampled = account.dropped.get(DropReason::Sampled);

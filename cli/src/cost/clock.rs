@@ -1,7 +1,10 @@
 //! The clock of the measurements: the thread's CPU time, which other processes do not add to.
 
+/// Whether it is the thread's CPU time, or what elapsed.
+pub(super) const IS_CPU_TIME: bool = cfg!(target_os = "linux");
+
 /// What is measured, in words.
-pub(super) const MEASURED: &str = if cfg!(target_os = "linux") { "CPU time" } else { "elapsed time" };
+pub(super) const MEASURED: &str = if IS_CPU_TIME { "CPU time" } else { "elapsed time" };
 
 /// Intervals by which the clock's own cost is found.
 const CALIBRATION: u32 = 1_000;

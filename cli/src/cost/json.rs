@@ -18,6 +18,13 @@ impl CostReport<'_> {
             "load": { "requests_per_second": rate, "series": series, "threads": threads, "between_bytes": between },
             "clock": clock::MEASURED,
             "debug_build": cfg!(debug_assertions),
+            "machine": {
+                "is_busy": self.busyness.is_busy(),
+                "off_core_share": self.busyness.off_core,
+                "seconds": self.busyness.elapsed.as_secs_f64(),
+                "load_average": self.busyness.load_average,
+                "cores": self.busyness.cores,
+            },
             "rows": self.figures.iter().map(row).collect::<Vec<_>>(),
             "recording_cores": self.recording_cores(),
             "exporting_cores": self.exporting_cores(),

@@ -6,6 +6,7 @@
 //!
 //! What is public here is for the project's benches, which do the same work beside other libraries.
 
+mod busyness;
 pub mod clock;
 mod clock_reading;
 mod exporters;
@@ -36,6 +37,7 @@ use loaddensity_metrics_shell::LocalRecorder;
 
 pub(crate) use self::load::LoadArgs;
 
+use self::busyness::BusyWatch;
 use self::clock::Stopwatch;
 use self::clock_reading::ReadClock;
 use self::exporters::{DatagramFilling, DatagramKind};
@@ -120,9 +122,11 @@ fn measure(load: &LoadArgs, form: ResultForm) -> Result<CommandEnding, CommandEr
     let memory = load.between.map(|bytes| (OtherMemory::new(), bytes));
     let pieces = memory.as_ref().map(|(memory, bytes)| BetweenRequests::Reading(memory.pieces(*bytes)));
     let mut works = works(filled, &trace, load, pieces)?;
+    let watch = BusyWatch::start();
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
+    let busyness = watch.stop();
     if !figures.is_empty() {
-        let report = CostReport { load, figures: &figures, resident };
+        let report = CostReport { load, figures: &figures, resident, busyness };
         form.words(format_args!("{report}"))?;
         form.object(|| report.json())?;
     }

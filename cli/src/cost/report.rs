@@ -5,6 +5,7 @@ use std::fmt;
 use loaddensity_metrics_core::Exporter;
 
 use super::MESSAGES;
+use super::busyness::Busyness;
 use super::clock;
 use super::exporters::{self, DatagramFilling, ExporterWork, Sending, cost_of};
 use super::load::LoadArgs;
@@ -19,6 +20,9 @@ use crate::numbers::thousands;
 /// Said on stderr before, and at the end of the report.
 pub(super) const DEBUG_BUILD: &str = "THIS IS A DEBUG BUILD: ITS FIGURES MEAN NOTHING. Use cargo run --release -- cost";
 
+/// Said at the end of the report.
+const BUSY_MACHINE: &str = "THE MACHINE WAS BUSY WITH OTHER WORK: ITS FIGURES ARE TOO HIGH. Believe the minima, or measure again when it is idle";
+
 /// Width of the table's first column.
 const NAME: usize = 58;
 /// The same of the sizes.
@@ -32,6 +36,8 @@ pub(super) struct CostReport<'a> {
     /// Bytes that the recorders of the load and their series made resident, without rings; `None` where the system does not
     /// say it.
     pub(super) resident: Option<u64>,
+    /// Of the machine meanwhile.
+    pub(super) busyness: Busyness,
 }
 
 impl fmt::Display for CostReport<'_> {
@@ -46,6 +52,9 @@ impl fmt::Display for CostReport<'_> {
         self.recording(f)?;
         self.exporting(f)?;
         self.memory(f)?;
+        if self.busyness.is_busy() {
+            write!(f, "\n\n{BUSY_MACHINE}")?;
+        }
         if cfg!(debug_assertions) { write!(f, "\n\n{DEBUG_BUILD}") } else { Ok(()) }
     }
 }
@@ -64,8 +73,10 @@ impl CostReport<'_> {
         writeln!(
             f,
             "{rounds} rounds of each, in turns, on one thread, each turn after a round that does not count; the ring is emptied by the\n\
-             same thread. An engine that does other work between its requests finds its caches colder and pays more{}.\n",
-            if self.load.between.is_none() { " (--between)" } else { "" }
+             same thread. An engine that does other work between its requests finds its caches colder and pays more{}.\n\
+             {}\n",
+            if self.load.between.is_none() { " (--between)" } else { "" },
+            self.busyness
         )
     }
 
@@ -351,7 +362,14 @@ mod tests {
         report_of(series, threads, between, Some(12_345_678))
     }
 
+    const IDLE: Busyness =
+        Busyness { elapsed: Duration::from_secs(10), off_core: Some(0.004), load_average: Some(0.5), cores: 2 };
+
     fn report_of(series: u64, threads: u64, between: Option<u64>, resident: Option<u64>) -> String {
+        report_on(series, threads, between, resident, IDLE)
+    }
+
+    fn report_on(series: u64, threads: u64, between: Option<u64>, resident: Option<u64>, busyness: Busyness) -> String {
         let figure = |(row, median): (CostRow, f64)| {
             let row = match row {
                 CostRow::Reading { exporter, .. } => CostRow::Reading { exporter, recorders: threads },
@@ -381,7 +399,7 @@ mod tests {
             figures.extend(cold);
         }
         let load = LoadArgs { rate: 250_000, series, threads, between, seconds: Duration::from_secs(10) };
-        CostReport { load: &load, figures: &figures, resident }.to_string()
+        CostReport { load: &load, figures: &figures, resident, busyness }.to_string()
     }
 
     #[test]
@@ -431,6 +449,17 @@ mod tests {
         let warm = report(500, 8, None);
         assert!(!warm.contains("cold rounds") && !warm.contains("\n  caches colder"), "{warm}");
         assert!(warm.contains("pays more (--between).") && !text.contains("pays more (--between)."), "{warm}");
+    }
+
+    #[test]
+    fn a_busy_machine_is_named_and_warned_of() {
+        let text = report(500, 8, None);
+        assert!(
+            text.contains("(--between).\nhow busy it was: in 0.4 % of 10.0 s") && !text.contains(BUSY_MACHINE),
+            "{text}"
+        );
+        let busy = report_on(500, 8, None, None, Busyness { off_core: Some(0.34), ..IDLE });
+        assert!(busy.contains("how busy it was: in 34.0 % of 10.0 s") && busy.contains(BUSY_MACHINE), "{busy}");
     }
 
     #[test]

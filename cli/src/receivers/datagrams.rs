@@ -71,7 +71,15 @@ impl DatagramCollector {
 /// # Errors
 /// What the operating system answers.
 pub fn listen() -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listen_at(0)
+}
+
+/// The same on `port`.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn listen_at(port: u16) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
     SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.set_read_timeout(Some(LOOK))?;
     Ok(socket)

@@ -19,7 +19,8 @@ pub use self::datagrams::{CollectedDatagrams, DatagramCollector};
 pub use self::dogstatsd::dogstatsd;
 pub use self::influxdb::influxdb;
 pub use self::otlp::OtlpReceiver;
-pub use self::prometheus::{prometheus, scrape, well_formed};
+pub(crate) use self::otlp::{grpc_answer, grpc_frame};
+pub use self::prometheus::{prometheus, scrape, scrape_url, well_formed};
 pub use self::serve::ServerThread;
 
 /// Requests that arrived at a backend.

@@ -136,32 +136,44 @@ async fn answer(
     received: Arc<Mutex<Received>>,
     request: Request<Incoming>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, Infallible> {
-    let status = match take(&received, request).await {
-        Ok(()) => OK,
-        Err(refused) => {
-            lock(&received).refused.get_or_insert(refused);
-            INVALID_ARGUMENT
-        }
-    };
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_static(status));
-    let body = Full::new(Bytes::from_static(ACCEPTED)).with_trailers(std::future::ready(Some(Ok(trailers))));
-    let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    Ok(response)
+    let took = take(&received, request).await;
+    let answer = grpc_answer(took.is_ok());
+    if let Err(refused) = took {
+        lock(&received).refused.get_or_insert(refused);
+    }
+    Ok(answer)
 }
 
 async fn take(received: &Mutex<Received>, request: Request<Incoming>) -> Result<(), Refused> {
-    if request.method() != Method::POST || request.uri().path() != PATH {
-        return Err(Refused(format!("{} {}", request.method(), request.uri())));
-    }
-    let frame = request.into_body().collect().await.map_err(refused)?.to_bytes();
+    let frame = grpc_frame(request).await?;
     let message = unframe(&frame).map_err(refused)?;
     canonical(message).map_err(refused)?;
     let points = decode(message).map_err(refused)?;
     let mut received = lock(received);
     received.bytes += message.len();
     points.into_iter().try_for_each(|point| keep(&mut received, point))
+}
+
+/// What a request carries that calls the method that exports metrics.
+///
+/// # Errors
+/// Another request, or one that breaks off.
+pub(crate) async fn grpc_frame(request: Request<Incoming>) -> Result<Bytes, Refused> {
+    if request.method() != Method::POST || request.uri().path() != PATH {
+        return Err(Refused(format!("{} {}", request.method(), request.uri())));
+    }
+    Ok(request.into_body().collect().await.map_err(refused)?.to_bytes())
+}
+
+/// The answer to an export that was accepted as a whole, or was not one.
+pub(crate) fn grpc_answer(is_accepted: bool) -> Response<impl Body<Data = Bytes, Error = Infallible>> {
+    let mut trailers = HeaderMap::new();
+    let status = if is_accepted { OK } else { INVALID_ARGUMENT };
+    trailers.insert("grpc-status", HeaderValue::from_static(status));
+    let body = Full::new(Bytes::from_static(ACCEPTED)).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }
 
 fn keep(received: &mut Received, point: DecodedPoint) -> Result<(), Refused> {

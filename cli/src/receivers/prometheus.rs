@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_lite::future;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -14,27 +16,51 @@ use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_vectors::prometheus::{TextPage, parse};
 
 use super::{Arrived, Observed, Refused, refused, same_count};
-use crate::engine::{ITERATIONS, TIME_TO_FIRST_BYTE};
+use crate::engine::{ITERATIONS, TIME_TO_FIRST_BYTE, TargetUrl};
 
 /// What a scraper that asks for nothing special must be given (Prometheus, exposition formats).
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How long a page may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Fetches `/metrics` once. Blocks, on a runtime made for it.
 ///
 /// # Errors
 /// Where there is no whole answer, or it has another status than 200 or another Content-Type than the format's.
 pub fn scrape<R: Runtime>(address: SocketAddr) -> io::Result<Vec<u8>> {
-    R::run(|runtime| async move { get(&runtime, address).await })?
+    let target = TargetUrl::parse(&format!("http://{address}/metrics")).map_err(io::Error::other)?;
+    scrape_url::<R>(&target)
 }
 
-async fn get<R: Runtime>(runtime: &R, address: SocketAddr) -> io::Result<Vec<u8>> {
-    let stream = runtime.tcp_connect(address).await?;
-    let (mut sender, connection) = http1::handshake(HyperIo::new(stream)).await.map_err(io::Error::other)?;
+/// The same of the page at `target`, an `http` URL.
+///
+/// # Errors
+/// The same, or one that is not there within ten seconds.
+pub fn scrape_url<R: Runtime>(target: &TargetUrl) -> io::Result<Vec<u8>> {
+    R::run(|runtime| async move {
+        let late = async {
+            runtime.sleep(PATIENCE).await;
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no whole page within {PATIENCE:?}")))
+        };
+        future::or(get(&runtime, target), late).await
+    })?
+}
+
+async fn get<R: Runtime>(runtime: &R, target: &TargetUrl) -> io::Result<Vec<u8>> {
+    let mut opened = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
+    for address in runtime.resolve(target.host(), target.port()).await? {
+        opened = runtime.tcp_connect(address).await;
+        if opened.is_ok() {
+            break;
+        }
+    }
+    let (mut sender, connection) = http1::handshake(HyperIo::new(opened?)).await.map_err(io::Error::other)?;
     let _driver = runtime.spawn(async {
         // What ends the connection is seen by the request on it.
         let _ = connection.await;
     });
-    let request = Request::get("/metrics").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
+    let request = Request::get(target.path()).header(HOST, target.authority()).body(Empty::<Bytes>::new());
     let response = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
     let kind = response.headers().get(CONTENT_TYPE).cloned();
     if response.status() != StatusCode::OK || kind.as_ref().is_none_or(|kind| kind != CONTENT) {

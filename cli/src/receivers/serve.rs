@@ -32,11 +32,27 @@ impl ServerThread {
         R: Runtime,
         F: Future<Output = ()> + Send + 'static,
     {
+        Self::start_at(name, 0, serve)
+    }
+
+    /// The same on `port`.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    pub fn start_at<R, F>(
+        name: &str,
+        port: u16,
+        serve: impl Fn(R, R::Tcp, HyperExecutor<R>) -> F + Send + 'static,
+    ) -> io::Result<Self>
+    where
+        R: Runtime,
+        F: Future<Output = ()> + Send + 'static,
+    {
         let (stop, stopped) = async_channel::bounded(1);
         let (bound, is_bound) = mpsc::channel();
         let body = move || {
             let failed = bound.clone();
-            let run = R::run(|runtime| accept(runtime, serve, bound, stopped));
+            let run = R::run(|runtime| accept(runtime, port, serve, bound, stopped));
             if let Err(error) = run {
                 // Nobody listens once the address is known.
                 let _ = failed.send(Err(error));
@@ -66,6 +82,7 @@ impl Drop for ServerThread {
 
 async fn accept<R, F>(
     runtime: R,
+    port: u16,
     serve: impl Fn(R, R::Tcp, HyperExecutor<R>) -> F,
     bound: mpsc::Sender<io::Result<SocketAddr>>,
     stopped: Receiver<()>,
@@ -73,7 +90,7 @@ async fn accept<R, F>(
     R: Runtime,
     F: Future<Output = ()> + Send + 'static,
 {
-    let listening = runtime.tcp_listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
+    let listening = runtime.tcp_listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
     let listener = match listening.and_then(|listener| Ok((listener.local_addr()?, listener))) {
         Ok((address, listener)) => {
             let _ = bound.send(Ok(address));

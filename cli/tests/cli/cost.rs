@@ -58,6 +58,9 @@ fn every_row_has_its_figures() {
         assert!(ended.stdout.contains(part), "{part}\n{}", ended.stdout);
     }
     assert!(!ended.stdout.contains("warning"), "{}", ended.stdout);
+    // Whatever else this machine does.
+    let busy = ended.stdout.lines().find_map(|line| line.strip_prefix("how busy it was: ")).expect("a line");
+    assert!(cfg!(not(target_os = "linux")) || busy.contains(" % of ") && busy.contains("; load average "), "{busy}");
     // The tables alone take more than 65,536 bytes.
     let bytes = |name| {
         let line = ended.stdout.lines().find_map(|line| line.strip_prefix(name));

@@ -95,6 +95,10 @@ fn costs_are_one_object_whose_rows_people_find_on_stderr() {
     assert_eq!(number(&object["load"]["requests_per_second"]), 1_000);
     assert_eq!(number(&object["load"]["between_bytes"]), 4_096);
     assert_eq!(object["debug_build"], Value::Bool(cfg!(debug_assertions)));
+    let machine = &object["machine"];
+    assert!(number(&machine["cores"]) > 0 && machine["is_busy"].is_boolean(), "{machine}");
+    let share = machine["off_core_share"].as_f64();
+    assert_eq!(share.is_some_and(|share| (0.0..=1.0).contains(&share)), cfg!(target_os = "linux"), "{machine}");
     let rows = object["rows"].as_array().expect("rows");
     for row in rows {
         let [least, median] = ["minimum_ns", "median_ns"].map(|key| row[key].as_f64().expect("a number"));

@@ -9,6 +9,8 @@ mod exit_codes;
 mod identity;
 mod json;
 mod process;
+#[cfg(feature = "demo")]
+mod receive;
 mod tasks;
 #[cfg(target_os = "linux")]
 mod terminal;
