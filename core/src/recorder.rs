@@ -156,7 +156,7 @@ impl<'a> Recorder<'a> {
     /// Records one completed request.
     #[inline(always)]
     pub fn record(&mut self, series: Series, sample: Sample) {
-        self.count(event(series, sample));
+        self.count(Event::of(series, sample));
     }
 
     /// Records one completed request and, unless the trace's id is all zero, keeps it as the exemplar of its latency
@@ -247,7 +247,7 @@ impl<'a> Recorder<'a> {
 
     #[inline(always)]
     fn count(&mut self, event: Event) {
-        match self.cells.add(event.series.index(), event.outcome, event.numbers()) {
+        match self.cells.add(event.series.index(), event.outcome(), event.numbers()) {
             Counting::Done => {}
             Counting::Unknown => {
                 let [head, latency, size, time] = event.to_words();
@@ -269,7 +269,7 @@ impl<'a> Recorder<'a> {
     fn count_compared(&mut self, head: u64, latency: u64, size: u64, time: u64) {
         let event = Event::from_words([head, latency, size, time]);
         let edges = self.registry.parts.lane_edges;
-        self.cells.add_compared(edges, event.series.index(), event.outcome, event.numbers());
+        self.cells.add_compared(edges, event.series.index(), event.outcome(), event.numbers());
         if self.wants_events() {
             self.offer(event);
         }
@@ -294,7 +294,7 @@ impl<'a> Recorder<'a> {
         if self.is_sharing() {
             return self.count_shared(event);
         }
-        if self.status.is_some() || self.is_counted_by_kind(event.outcome) {
+        if self.status.is_some() || self.is_counted_by_kind(event.outcome()) {
             return self.count_apart(event);
         }
         self.cells = OwnCells::of(parts.slots, parts.cells, (self.number, parts.entries.len()), end);
@@ -319,7 +319,7 @@ impl<'a> Recorder<'a> {
         let parts = self.registry.parts;
         let (shard, series) = ((self.number, parts.entries.len()), event.series.index());
         let cells = OwnCells::of(parts.slots, parts.cells, shard, series + 1);
-        cells.add_compared(parts.lane_edges, series, event.outcome, event.numbers());
+        cells.add_compared(parts.lane_edges, series, event.outcome(), event.numbers());
         if let Some(kind) = event.error_kind().filter(|_| self.has_kinds) {
             kinds::add_own(parts.seldom.kinds().own.get(self.number * parts.entries.len() + series), kind);
         }
@@ -426,7 +426,7 @@ impl<'a> Recorder<'a> {
 
     fn count_shared(&self, event: Event) {
         let (series, cells) = (event.series.index(), self.registry.parts.cells);
-        own_cells::add_shared(self.registry.lane_map(), cells, series, event.outcome, event.numbers());
+        own_cells::add_shared(self.registry.lane_map(), cells, series, event.outcome(), event.numbers());
         if let Some(kind) = event.error_kind().filter(|_| self.has_kinds) {
             kinds::add_shared(self.registry.parts.seldom.kinds().spill.get(series), kind);
         }
@@ -480,19 +480,6 @@ struct ObservedPlace {
 fn own_observed(registry: Registry<'_>, shard: usize) -> OwnObserved<'_> {
     let cells = registry.parts.seldom.own_observed(shard);
     OwnObserved::of(cells, registry.lane_map(), registry.own_instruments().tag(), 0)
-}
-
-#[inline]
-fn event(series: Series, sample: Sample) -> Event {
-    Event {
-        series,
-        status: sample.status,
-        outcome: sample.outcome,
-        error: sample.error,
-        latency_ns: sample.latency_ns(),
-        response_bytes: sample.size(),
-        completed_at: sample.completed_at,
-    }
 }
 
 impl Drop for Recorder<'_> {
