@@ -42,12 +42,18 @@ impl Event {
     #[inline]
     #[must_use]
     pub const fn of(series: Series, sample: Sample) -> Self {
+        Self::with_numbers(series, sample, SampleNumbers { latency_ns: sample.latency_ns(), bytes: sample.size() })
+    }
+
+    /// The same, of a sample whose numbers are these.
+    #[inline(always)]
+    pub(crate) const fn with_numbers(series: Series, sample: Sample, numbers: SampleNumbers) -> Self {
         Self {
             series,
             status: sample.status,
             flags: sample.outcome as u16 | (ErrorKind::to_bits(sample.error) as u16) << KIND_SHIFT,
-            latency_ns: sample.latency_ns(),
-            response_bytes: sample.size(),
+            latency_ns: numbers.latency_ns,
+            response_bytes: numbers.bytes,
             completed_at: sample.completed_at,
         }
     }
