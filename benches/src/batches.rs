@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use loaddensity_metrics_cli::cost;
 use loaddensity_metrics_core::{Event, Registry};
 
 use crate::contest::{Contender, Role};
@@ -52,7 +51,7 @@ pub trait BatchWriter {
 pub fn requests(work: &TraceWork, registry: Registry<'_>) -> Rc<[BatchRequest]> {
     let series: Vec<_> = work.names.iter().map(|(method, name)| registry.series(method, name)).collect();
     let request = |(position, event): (usize, &trace::TraceEvent)| BatchRequest {
-        event: cost::trace::event(series[event.series as usize], &event.sample(trace::completed_at(position))),
+        event: Event::of(series[event.series as usize], event.sample(trace::completed_at(position))),
         millis: event.millis,
         micros: event.micros,
         number: event.series,

@@ -100,7 +100,7 @@ fn further_labels_are_in_every_format() {
     let series = recorder.series_with_labels("GET", "/x", labels).unwrap();
     assert_ne!(series, recorder.series("GET", "/x"));
     recorder.record(series, sample(1_000, 1, 200));
-    let event = Event { series, completed_at: T, ..Event::default() };
+    let event = Event::of(series, Sample::ok(Duration::ZERO).completed_at(T));
     assert!(
         page(registry).contains(
             r#"loaddensity_requests_total{method="GET",name="/x",app="a b",region="eu",outcome="success"} 1"#
@@ -126,7 +126,7 @@ fn the_handle_of_another_registry_counts_as_the_overflow_series() {
     }
     assert_eq!(registry.totals().requests(), 3);
     assert_eq!(registry.series_totals(own).requests(), 1);
-    let event = Event { series: strangers[1], completed_at: T, ..Event::default() };
+    let event = Event::of(strangers[1], Sample::ok(Duration::ZERO).completed_at(T));
     let line = packed(LineEncoder::new(registry, "m").unwrap(), &[event]);
     assert!(line.starts_with("m,method=overflow,name=overflow,outcome=success "), "{line}");
 }

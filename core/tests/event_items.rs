@@ -1,9 +1,11 @@
 //! Items of events, compared with a plain `format!`, in buffers of every length. The room that is left decides how
 //! items are copied, and must not change the result.
 
+use std::time::Duration;
+
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::{Event, EventEncoder, Label, Outcome, Registry, Series, Storage, Timestamp};
+use loaddensity_metrics_core::{Event, EventEncoder, Label, Outcome, Registry, Sample, Series, Storage, Timestamp};
 
 /// More bytes than all wide copies together write after the end of an item.
 const BEYOND: usize = 320;
@@ -45,15 +47,12 @@ fn series(registry: Registry<'_>) -> Vec<Tags> {
 }
 
 fn event(series: Series, [status, latency_ns, response_bytes, nanos]: [u64; 4], outcome: Outcome) -> Event {
-    Event {
-        series,
-        status: status as u16,
-        outcome,
-        error: None,
-        latency_ns,
-        response_bytes,
-        completed_at: Timestamp::from_unix_nanos(nanos),
-    }
+    let sample =
+        Sample::new(outcome, Duration::ZERO).status(status as u16).completed_at(Timestamp::from_unix_nanos(nanos));
+    // Numbers that are larger than a sample's, too.
+    let mut event = Event::of(series, sample);
+    (event.latency_ns, event.response_bytes) = (latency_ns, response_bytes);
+    event
 }
 
 /// Numbers just below and just above every value at which printing changes.
@@ -83,7 +82,7 @@ fn line(measurement: &str, event: &Event, tags: &Tags) -> Vec<String> {
     vec![format!(
         "{measurement}{},outcome={}{} status_code={}i,response_time_ms={},response_length={}i {}",
         tags.before,
-        event.outcome.as_str(),
+        event.outcome().as_str(),
         tags.after,
         event.status,
         millis(event.latency_ns),
@@ -93,7 +92,7 @@ fn line(measurement: &str, event: &Event, tags: &Tags) -> Vec<String> {
 }
 
 fn messages(prefix: &str, event: &Event, tags: &Tags) -> Vec<String> {
-    let rest = format!("{},outcome:{}", tags.dogstatsd, event.outcome.as_str());
+    let rest = format!("{},outcome:{}", tags.dogstatsd, event.outcome().as_str());
     vec![
         format!("{prefix}requests:1|c|#{rest}"),
         format!("{prefix}request.latency:{}|ms|#{rest}", millis(event.latency_ns)),

@@ -183,7 +183,7 @@ fn events_arrive_whole_and_with_unique_times() {
         |series: Series, status, outcome: Outcome, nanos, bytes| (series, status, outcome.as_str(), nanos, bytes);
     let mut seen: Vec<_> = arrived
         .iter()
-        .map(|event| fields(event.series, event.status, event.outcome, event.latency_ns, event.response_bytes))
+        .map(|event| fields(event.series, event.status, event.outcome(), event.latency_ns, event.response_bytes))
         .collect();
     let mut recorder = registry.recorder();
     let series = ["/a", "/b", "/c"].map(|name| recorder.series("GET", name));

@@ -71,7 +71,7 @@ fn sent(
 /// The contexts of the first `slots` requests.
 fn contexts_of(sink: &Sink<'_, Vec<Event>>, slots: usize) -> usize {
     let events = (0..slots).map_while(|position| sink.get(position));
-    events.map(|event| (event.series, event.outcome.as_str())).collect::<BTreeSet<_>>().len()
+    events.map(|event| (event.series, event.outcome().as_str())).collect::<BTreeSet<_>>().len()
 }
 
 fn all_arrive(_: usize) -> Option<bool> {

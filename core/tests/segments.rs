@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use loaddensity_metrics_core::{
-    CALL_BYTES, DropReason, Event, EventEncoder, Exporter, Full, Ledger, Packer, Registry, Run, SEGMENTS, Series, Sink,
-    Storage, Window,
+    CALL_BYTES, DropReason, Event, EventEncoder, Exporter, Full, Ledger, Packer, Registry, Run, SEGMENTS, Sample,
+    Series, Sink, Storage, Window,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -45,12 +47,9 @@ fn text(event: &Event, item: u8) -> String {
 fn events(lengths: &[(u16, u16)]) -> Vec<Event> {
     let numbered = lengths.iter().zip(1_000..);
     numbered
-        .map(|(&(status, bytes), latency_ns)| Event {
-            series: Series::default(),
-            status,
-            response_bytes: bytes.into(),
-            latency_ns,
-            ..Event::default()
+        .map(|(&(status, bytes), nanos)| {
+            let sample = Sample::ok(Duration::from_nanos(nanos)).status(status).response_bytes(bytes.into());
+            Event::of(Series::default(), sample)
         })
         .collect()
 }

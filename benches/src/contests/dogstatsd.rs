@@ -78,6 +78,6 @@ fn check(who: &str, names: SeriesNames, batch: &[BatchRequest], pieces: &[Vec<u8
 
 fn tags(names: SeriesNames, request: &BatchRequest) -> [(&'static str, Option<&'static str>); 3] {
     let (method, name) = names[request.number as usize];
-    let outcome = request.event.outcome.as_str();
+    let outcome = request.event.outcome().as_str();
     [("method", Some(method)), ("name", Some(name)), ("outcome", Some(outcome))]
 }

@@ -39,15 +39,7 @@ impl GoldenInput {
         let requests = case.requests.iter().map(|(spelling, sample)| {
             let nanos = u64::try_from(sample.latency.as_nanos()).expect("at most a day");
             BatchRequest {
-                event: Event {
-                    series: storage.registry().series(&spelling.method, &spelling.name),
-                    status: sample.status,
-                    outcome: sample.outcome,
-                    error: sample.error,
-                    latency_ns: nanos,
-                    response_bytes: sample.response_bytes,
-                    completed_at: sample.completed_at,
-                },
+                event: Event::of(storage.registry().series(&spelling.method, &spelling.name), *sample),
                 millis: nanos as f64 / 1e6,
                 micros: (nanos / 1_000) as u32,
                 number: position(spelling) as u32,

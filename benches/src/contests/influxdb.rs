@@ -66,7 +66,7 @@ fn check(who: &str, names: SeriesNames, batch: &[BatchRequest], pieces: &[Vec<u8
 
 fn expected(names: SeriesNames, request: &BatchRequest) -> ParsedPoint {
     let (method, name) = names[request.number as usize];
-    let tags = [("method", method), ("name", name), ("outcome", request.event.outcome.as_str())];
+    let tags = [("method", method), ("name", name), ("outcome", request.event.outcome().as_str())];
     let fields = [
         ("status_code", ParsedValue::Integer(request.event.status.into())),
         ("response_time_ms", ParsedValue::Float(request.millis)),

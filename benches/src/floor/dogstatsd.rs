@@ -32,7 +32,7 @@ impl<M: MillisFormat> BatchWriter for FloorMessages<M> {
         let out = &mut self.out;
         out.clear();
         for request in batch {
-            let tags = &self.tags[request.number as usize][request.event.outcome as usize];
+            let tags = &self.tags[request.number as usize][request.event.outcome() as usize];
             out.extend_from_slice(b"loaddensity.requests:1|c");
             out.extend_from_slice(tags);
             out.extend_from_slice(b"loaddensity.request.latency:");

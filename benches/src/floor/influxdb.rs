@@ -34,7 +34,7 @@ impl<M: MillisFormat> BatchWriter for FloorLines<M> {
         let out = &mut self.out;
         out.clear();
         for request in batch {
-            out.extend_from_slice(&self.heads[request.number as usize][request.event.outcome as usize]);
+            out.extend_from_slice(&self.heads[request.number as usize][request.event.outcome() as usize]);
             decimal::put(out, request.event.status);
             out.extend_from_slice(b"i,response_time_ms=");
             M::put(out, request);

@@ -26,7 +26,7 @@ impl CadenceMessages {
 
     fn one(&self, request: &BatchRequest) -> Result<(), MetricError> {
         let (method, name) = self.names[request.number as usize];
-        let outcome = request.event.outcome.as_str();
+        let outcome = request.event.outcome().as_str();
         self.client
             .count_with_tags("requests", 1)
             .with_tag("method", method)

@@ -28,7 +28,7 @@ impl BatchWriter for BuilderLines {
                 .measurement("loaddensity_request")
                 .tag("method", method)
                 .tag("name", name)
-                .tag("outcome", request.event.outcome.as_str())
+                .tag("outcome", request.event.outcome().as_str())
                 .field("status_code", i64::from(request.event.status))
                 .field("response_time_ms", request.millis)
                 .field("response_length", request.event.response_bytes as i64)

@@ -37,7 +37,7 @@ impl QuestdbLines {
             .table("loaddensity_request")?
             .symbol("method", method)?
             .symbol("name", name)?
-            .symbol("outcome", request.event.outcome.as_str())?
+            .symbol("outcome", request.event.outcome().as_str())?
             .column_i64("status_code", request.event.status.into())?
             .column_f64("response_time_ms", request.millis)?
             .column_i64("response_length", request.event.response_bytes as i64)?
@@ -50,7 +50,7 @@ impl QuestdbLines {
             .table(TableName::new_unchecked("loaddensity_request"))?
             .symbol(ColumnName::new_unchecked("method"), method)?
             .symbol(ColumnName::new_unchecked("name"), name)?
-            .symbol(ColumnName::new_unchecked("outcome"), request.event.outcome.as_str())?
+            .symbol(ColumnName::new_unchecked("outcome"), request.event.outcome().as_str())?
             .column_i64(ColumnName::new_unchecked("status_code"), request.event.status.into())?
             .column_f64(ColumnName::new_unchecked("response_time_ms"), request.millis)?
             .column_i64(ColumnName::new_unchecked("response_length"), request.event.response_bytes as i64)?

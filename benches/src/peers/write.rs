@@ -40,7 +40,7 @@ impl BatchWriter for WriteLines {
         self.out.clear();
         for request in batch {
             let (method, name) = self.names[request.number as usize];
-            let outcome = request.event.outcome.as_str();
+            let outcome = request.event.outcome().as_str();
             let fits = writeln!(
                 self.out,
                 "loaddensity_request,method={method},name={name},outcome={outcome} status_code={}i,response_time_ms={},response_length={}i {}",
@@ -68,7 +68,7 @@ impl BatchWriter for WriteMessages {
 impl WriteMessages {
     fn one(&mut self, request: &BatchRequest) -> std::fmt::Result {
         let (method, name) = self.names[request.number as usize];
-        let outcome = request.event.outcome.as_str();
+        let outcome = request.event.outcome().as_str();
         let (millis, bytes) = (request.millis, request.event.response_bytes);
         writeln!(self.out, "loaddensity.requests:1|c|#method:{method},name:{name},outcome:{outcome}")?;
         writeln!(self.out, "loaddensity.request.latency:{millis}|ms|#method:{method},name:{name},outcome:{outcome}")?;

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use loaddensity_metrics_core::{Accounts, Event, EventEncoder, Exporter, Packer, Series, Sink};
 
 use super::clock::Stopwatch;
-use super::trace::{Trace, event};
+use super::trace::Trace;
 use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Events of one round: the next ones of the trace.
@@ -38,7 +38,7 @@ impl<'a, E: EventEncoder> PackEvents<'a, E> {
             row: CostRow::PerRequest(exporter),
             packer: Packer::new(encoder),
             sink: Sink::new(buffer, accounts.ledger(exporter)),
-            events: trace.requests.iter().map(|request| event(handles[request.series], &request.sample)).collect(),
+            events: trace.requests.iter().map(|request| Event::of(handles[request.series], request.sample)).collect(),
             next: 0,
             datagram: vec![0; DATAGRAM_BYTES],
         }

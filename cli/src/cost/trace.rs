@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::{Event, Registry, Sample, Series, Timestamp};
+use loaddensity_metrics_core::{Registry, Sample, Series, Timestamp};
 
 /// Requests of a trace.
 pub const REQUESTS: usize = 100_000;
@@ -71,20 +71,6 @@ impl Trace {
     /// The handles of all series in `registry`.
     pub(super) fn intern(&self, registry: Registry<'_>) -> Vec<Series> {
         self.names.iter().map(|(method, name)| registry.series(method, name)).collect()
-    }
-}
-
-/// What per-request exporters get to see of a sample of `series`.
-#[must_use]
-pub const fn event(series: Series, sample: &Sample) -> Event {
-    Event {
-        series,
-        status: sample.status,
-        outcome: sample.outcome,
-        error: sample.error,
-        latency_ns: sample.latency.as_nanos() as u64,
-        response_bytes: sample.response_bytes,
-        completed_at: sample.completed_at,
     }
 }
 

@@ -193,13 +193,13 @@ impl<'a> MessageEncoder<'a> {
 
     fn context(&self, event: &Event) -> Context<'a> {
         let kind = event.error_kind().filter(|_| self.has_kinds);
-        Context { tags: self.tags(event), outcome: event.outcome, kind }
+        Context { tags: self.tags(event), outcome: event.outcome(), kind }
     }
 
     /// What begins the contract's messages, where those of `event` are the contract's.
     #[inline(always)]
     fn contract_of(&self, event: &Event) -> Option<&[ItemStart<START_BYTES>; ITEMS as usize]> {
-        self.contract.as_ref().filter(|_| !self.has_kinds || event.outcome == Outcome::Success)
+        self.contract.as_ref().filter(|_| !self.has_kinds || event.outcome() == Outcome::Success)
     }
 
     #[inline(always)]
@@ -295,7 +295,7 @@ fn put_rest(item: u8, event: &Event, tags: StoredText<'_>, out: &mut ItemWriter<
         )?,
     }
     out.put_text(tags)?;
-    let outcome = OUTCOMES[event.outcome.index()];
+    let outcome = OUTCOMES[event.outcome().index()];
     out.put(outcome, outcome.len())
 }
 

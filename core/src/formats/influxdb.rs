@@ -102,7 +102,7 @@ impl<'a> LineEncoder<'a> {
     fn contract_line(&self, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
         let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
         self.measurement.begin(line)?;
-        line.put_text_with(tags, outcome_at, labels::OUTCOMES[event.outcome.index()])?;
+        line.put_text_with(tags, outcome_at, labels::OUTCOMES[event.outcome().index()])?;
         line.put_piece(|fields| self.put_fields(event, event.status.into(), fields))
     }
 
@@ -110,11 +110,11 @@ impl<'a> LineEncoder<'a> {
     /// [`line`](Self::line) costs the contract's 2 % of its instructions.
     #[inline(never)]
     fn line_with(&self, added: &AddedTags, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
-        if !added.has_any(event.outcome) {
+        if !added.has_any(event.outcome()) {
             return self.contract_line(event, line);
         }
         let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
-        let outcome = OutcomeTag::Says(outcome_at, labels::OUTCOMES[event.outcome.index()]);
+        let outcome = OutcomeTag::Says(outcome_at, labels::OUTCOMES[event.outcome().index()]);
         self.measurement.begin(line)?;
         added.put(tags, outcome, event.status, event.error_kind(), line)?;
         let status = if added.has_status_field() { event.status.into() } else { NO_STATUS };

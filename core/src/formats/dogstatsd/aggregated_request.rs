@@ -29,9 +29,9 @@ impl Default for AggregatedRequest {
 
 impl AggregatedRequest {
     pub(super) fn of(event: &Event, has_kinds: bool) -> Self {
-        let Event { series, outcome, latency_ns, response_bytes, .. } = *event;
+        let Event { series, latency_ns, response_bytes, .. } = *event;
         let kind = event.error_kind().filter(|_| has_kinds);
-        Self { latency_ns, response_bytes, series, outcome, kind, lost: None }
+        Self { latency_ns, response_bytes, series, outcome: event.outcome(), kind, lost: None }
     }
 
     /// What it has in common with the others of its context.
