@@ -54,8 +54,12 @@ pub struct Recorder<'a> {
     /// otherwise, and while the label `status` is on, so that every request takes the way of a new series. While the label
     /// `error_type` is on, failures take it: none of their cells are here, and none at all where those are not apart.
     cells: OwnCells<'a>,
-    /// Those of the engine's own instruments, likewise.
+    /// Those of the engine's own instruments, likewise; none where the storage has rings of observations, so that each takes the
+    /// way to them.
     observed: OwnObserved<'a>,
+    /// There: observations of series below this are counted and put into a ring; 0 where there are no rings, or on the spill
+    /// shard.
+    ringed_until: u32,
     shard: &'a ShardWords,
     /// Empty on the spill shard.
     ring: &'a [Slot],
@@ -99,6 +103,7 @@ impl<'a> Recorder<'a> {
             registry,
             cells: OwnCells::none(registry.lane_map().slots()),
             observed: own_observed(registry, number),
+            ringed_until: 0,
             shard,
             ring: parts.rings.get(first..first + ring).unwrap_or_default(),
             number,
@@ -121,6 +126,7 @@ impl<'a> Recorder<'a> {
             registry,
             cells: OwnCells::none(registry.lane_map().slots()),
             observed: own_observed(registry, parts.shards.len()),
+            ringed_until: 0,
             shard: parts.spill,
             ring: &[],
             number: parts.shards.len(),
@@ -336,6 +342,9 @@ impl<'a> Recorder<'a> {
     #[cold]
     #[inline(never)]
     fn add_elsewhere(&mut self, counter: u32, series: u32, by: u64) {
+        if self.observed_until(self.ringed_until).add(self.registry.parts.entries.len(), counter, series, by) {
+            return self.offer_own_observation(InstrumentKind::Counter, (counter, series), by);
+        }
         let Some(observed) = self.observed_place(counter, series, InstrumentKind::Counter) else { return };
         if self.is_sharing() {
             let cell = self.registry.parts.seldom.spill_observed().counters.get(observed.place);
@@ -343,7 +352,7 @@ impl<'a> Recorder<'a> {
         } else {
             self.observed_until(observed.end).add(self.registry.parts.entries.len(), counter, observed.series, by);
         }
-        self.offer_observation(observed, by);
+        self.offer_observation(observed.of, observed.series, by);
     }
 
     /// Records a value in one of five special cases: those of [`add_elsewhere`](Self::add_elsewhere), and a value that is
@@ -351,18 +360,23 @@ impl<'a> Recorder<'a> {
     #[cold]
     #[inline(never)]
     fn observe_elsewhere(&mut self, handle: u32, series: Series, quantity: Quantity, value: u64) {
+        let seen = ObservedValue { handle, series: series.number(), quantity, value };
+        let (capacity, slots) = (self.registry.parts.entries.len(), self.cells.slots());
+        let known = self.observed_until(self.ringed_until);
+        if matches!(known.observe(capacity, slots, seen, |place, lane| self.carry(place, lane)), Counting::Done) {
+            return self.offer_own_observation(InstrumentKind::Histogram, (handle, seen.series), value);
+        }
         let observed = self.observed_place(handle, series.number(), InstrumentKind::Histogram);
         let Some(observed) = observed else { return };
-        let seen = ObservedValue { handle, series: observed.series, quantity, value };
+        let seen = ObservedValue { series: observed.series, ..seen };
         let map = self.registry.lane_map();
         if self.is_sharing() {
             own_observed::observe_shared(self.registry.parts.seldom.spill_observed(), map, observed.place, seen);
         } else {
-            let capacity = self.registry.parts.entries.len();
             let carry = |place, lane| self.carry(place, lane);
             self.observed_until(observed.end).observe_in(capacity, map.lane(quantity, value), seen, carry);
         }
-        self.offer_observation(observed, value);
+        self.offer_observation(observed.of, observed.series, value);
     }
 
     /// Where an observation counts; `None`, and it was counted as unknown, for the handle of another registry. From now on
@@ -381,8 +395,10 @@ impl<'a> Recorder<'a> {
         let (end, named) = (registry.series_end(), Series::from_number(series));
         let is_known = series < end && registry.entry(named).is_published();
         let series = if is_known { series } else { Series::OVERFLOW.number() };
-        if !self.is_sharing() && registry.ring_events(AccountKind::Observations) == 0 {
-            self.observed.set_end(end);
+        match (self.is_sharing(), registry.ring_events(AccountKind::Observations)) {
+            (true, _) => {}
+            (false, 0) => self.observed.set_end(end),
+            (false, _) => self.ringed_until = end,
         }
         let place = observed_cells::place(registry.parts.entries.len(), (index, series))?;
         Some(ObservedPlace { of: ObservedInstrument { kind, index: index as u16 }, series, place, end })
@@ -395,15 +411,24 @@ impl<'a> Recorder<'a> {
         observed
     }
 
+    /// Puts an observation into its ring, which was counted with this handle for this series.
+    fn offer_own_observation(&self, kind: InstrumentKind, (handle, series): (u32, u32), value: u64) {
+        let (index, series) = self.observed.instrument_of(handle, series);
+        self.offer_observation(ObservedInstrument { kind, index: index as u16 }, series, value);
+    }
+
     /// Puts an observation into its ring, if there is one and somebody wants it.
-    fn offer_observation(&self, observed: ObservedPlace, value: u64) {
+    #[inline]
+    fn offer_observation(&self, of: ObservedInstrument, series: u32, value: u64) {
         let parts = self.registry.parts;
-        let rings = parts.seldom.observation_rings();
         // Relaxed: as in `wants_events`.
-        if rings.spill.is_empty() || parts.control.observation_events.load(Ordering::Relaxed) == 0 {
+        if parts.control.observation_events.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let words = Observation::words(observed.series, observed.of, value);
+        let (rings, words) = (parts.seldom.observation_rings(), Observation::words(series, of, value));
+        if rings.spill.is_empty() {
+            return;
+        }
         let [head, tail, tail_seen, refused] =
             [RING.head, RING.tail, shard_word::OBSERVED_TAIL_SEEN, RING.refused].map(|word| &self.shard[word]);
         if self.is_sharing() {

@@ -71,6 +71,12 @@ impl<'a> OwnObserved<'a> {
         place(capacity, (index, series))
     }
 
+    /// The index of a handle's instrument among those of its kind, and the series that it counts for this one.
+    #[inline]
+    pub(crate) const fn instrument_of(&self, handle: u32, series: u32) -> (u32, u32) {
+        handles::place(self.tag, handle, series)
+    }
+
     /// Raises a counter in storage that has cells for `capacity` series; whether its cell was found.
     #[inline(always)]
     pub(crate) fn add(&self, capacity: usize, counter: u32, series: u32, by: u64) -> bool {

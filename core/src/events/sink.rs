@@ -239,7 +239,7 @@ mod tests {
     fn a_sink_without_a_buffer_drops_everything() {
         static STORAGE: Storage<4, 1, 2> = Storage::new();
         let ledger = Accounts::new(STORAGE.registry()).open(Exporter::Statsd);
-        let mut sink = Sink::new([Event::default(); 0], ledger);
+        let mut sink = Sink::new(const { [] as [Event; 0] }, ledger);
         assert_eq!(sink.offer_all(&[Event::default(); 3]), 0);
         assert!(!sink.offer(Event::default()) && sink.get(0).is_none());
         sink.abandon(DropReason::Deadline);
