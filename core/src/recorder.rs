@@ -253,7 +253,7 @@ impl<'a> Recorder<'a> {
         self.registry.keep_exemplar(series, sample.outcome, bucket, exemplar);
     }
 
-    /// The event is made where it is wanted: made before, its flags cost every request four instructions.
+    /// The event is made where it is wanted: made before, its flags cost every request four or five instructions.
     #[inline(always)]
     fn count(&mut self, (series, outcome, numbers): (Series, Outcome, SampleNumbers), event: impl FnOnce() -> Event) {
         match self.cells.add(series.index(), outcome, numbers) {
