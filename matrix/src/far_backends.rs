@@ -39,6 +39,19 @@ pub(crate) struct FarCounts {
     pub(crate) counted: ItemCounts,
 }
 
+impl FarCounts {
+    /// Whether both are the same, but for so many observations that were recorded while exporters of intervals came or went.
+    pub(crate) fn agrees_with(&self, other: Self, apart: u64) -> bool {
+        let is_near = |one: ItemCounts, other: ItemCounts| {
+            one.requests == other.requests && one.observations.abs_diff(other.observations) <= apart
+        };
+        self.instances == other.instances
+            && self.total == other.total
+            && is_near(self.points, other.points)
+            && is_near(self.counted, other.counted)
+    }
+}
+
 impl FarBackends {
     /// Before this process has any other thread, or some lock might be held for ever in the one of the backends.
     pub(crate) fn start<R: Runtime>() -> Result<Self, Trouble> {

@@ -61,6 +61,9 @@ pub struct ObservedRows<M> {
     before: u64,
 }
 
+/// How often a row is read at most. Where calls come faster than it is read, the last reading counts.
+const READINGS: usize = 4;
+
 /// Where the rows of each instrument and series are.
 #[derive(Clone, Copy, Debug)]
 struct ObservedLayout {
@@ -159,15 +162,24 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
 
     fn read_row(&mut self, instrument: &OwnInstrument<'_>, series: Series, room: &mut RowReading) {
         self.clear_up_to(series);
-        let (number, is_begun) = (instrument.observations(series), self.is_begun);
+        let (mut number, is_begun) = (instrument.observations(series), self.is_begun);
         let Some((shape, [kept, came])) = self.pair(instrument, series) else { return };
-        let more = number.wrapping_sub(ObservedShape::observations(kept));
         // What is unchanged is not written, nor are its buckets read: a value that is there before it is counted has time.
-        if more == 0 {
+        if number == ObservedShape::observations(kept) {
             return;
         }
         let Some(now) = room.row.get_mut(..shape.words()) else { return };
-        shape.read(instrument, series, number, &mut room.lanes, now);
+        // A value that comes between number and values is shown in another interval than its call, and where an exporter starts
+        // or stops just then, in another run or none. So a row is read again where calls have come meanwhile.
+        for _ in 0..READINGS {
+            shape.read(instrument, series, number, &mut room.lanes, now);
+            let after = instrument.observations(series);
+            if after == number {
+                break;
+            }
+            number = after;
+        }
+        let more = ObservedShape::observations(now).wrapping_sub(ObservedShape::observations(kept));
         let additive = kept.len();
         if is_begun {
             for (sum, (now, kept)) in came.iter_mut().zip(now.iter().zip(&*kept)) {

@@ -102,7 +102,9 @@ fn begun_over_a_stream<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let silent = UnixListener::bind(folder.socket())?;
     let generator = long_packets::<R>(StatsdSocket::Unix(folder.socket()))?;
     let accounts = || KINDS.map(|kind| generator.account(kind, Exporter::Statsd));
-    let waits = || accounts().iter().all(|account| account.sent > 0 && account.held > 2_000);
+    let many = ItemCounts::of_engine(2_000);
+    let waits =
+        || KINDS.iter().zip(accounts()).all(|(kind, account)| account.sent > 0 && account.held > many.of(*kind));
     wait_until("a packet was begun, and others wait", waits)?;
     let before = accounts();
     short_buffers::set(1)?;
