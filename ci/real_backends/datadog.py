@@ -22,7 +22,7 @@ def seen_by_datadog(servers, run):
     received, sent, complaints = datadog_lines(servers.log("datadog"))
     prefix = re.escape(run.prefix)
     add_datadog_messages(seen, prefix, [text for text in received if text.startswith(run.prefix)])
-    metric = re.compile(rf'Metric {{ metric: "{prefix}\.([a-z_.]+)", points: \[(.*?)\], resources: \[\], '
+    metric = re.compile(rf'Metric {{ metric: "{prefix}\.([a-z_.]+)", points: \[([^\]]*)\], resources: \[\], '
                         r'kind: Count, tags: \[((?:"(?:[^"\\]|\\.)*"(?:, )?)*)\]')
     for body in sent:
         for name, points, tags in metric.findall(body):
@@ -35,7 +35,8 @@ def seen_by_datadog(servers, run):
 
 
 def add_datadog_count(seen, name, tags, value):
-    """A counter as the agent has parsed it."""
+    """A counter as the agent has parsed it. It adds where it comes from."""
+    tags = {key: value for key, value in tags.items() if key not in ("origin", "dd.origin")}
     if name == "requests":
         seen.requests[seen.task(tags["method"], tags["name"]), tags["outcome"]] += int(value)
     elif name == COUNTER and not tags:
