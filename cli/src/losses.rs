@@ -15,7 +15,9 @@ pub(crate) fn is_lossy(run: &ExporterStatus) -> bool {
 /// What sampling left out was to be left out. What a page showed after its last scrape is lost where it was asked to
 /// linger for that, and where no scrape ever took anything: a test that ends between two scrapes is nothing unusual.
 pub(crate) fn losses(run: &ExporterStatus, account: &Account) -> impl Iterator<Item = (DropReason, u64)> {
-    let is_scraped = run.exporter == Exporter::Prometheus && run.linger.is_none() && account.sent > 0;
+    // Of either: a page that was scraped before the first observation was scraped.
+    let sent = run.account.sent + run.observations.map_or(0, |account| account.sent);
+    let is_scraped = run.exporter == Exporter::Prometheus && run.linger.is_none() && sent > 0;
     account.dropped.iter().filter(move |(cause, count)| {
         let was_asked_for = cause.stage() == DropStage::Choosing;
         let is_usual = *cause == DropReason::Unscraped && is_scraped;
