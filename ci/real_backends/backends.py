@@ -12,12 +12,12 @@ from .prometheus import seen_by_prometheus
 from .rotel import rotel_exports
 
 
-def settled(see, truth, latency, seconds):
+def settled(see, truth, run, seconds):
     """What a backend holds, and what differs. Backends take in what they got some time later."""
     end = time.monotonic() + seconds
     while True:
         seen = see()
-        found = differences(seen, truth, latency)
+        found = differences(seen, truth, run.latency, run.own_sums)
         if not found or time.monotonic() > end:
             return seen, found
         time.sleep(0.5)
@@ -56,10 +56,10 @@ def check_native(servers, run, report):
 
 def check_backend(servers, run, report, name, see, found, seconds):
     truth = servers.target.truths[run.key]
-    seen, differs = settled(see, truth, run.latency, seconds)
+    seen, differs = settled(see, truth, run, seconds)
     if differs and (name.startswith("InfluxDB udp") or name.startswith("Datadog")):
         port = servers.datadog if name.startswith("Datadog") else run.points_port
         differs.append(f"the kernel dropped {udp_drops(port)} datagrams at its socket")
     detail = f"{seen.total():,} requests in {seen.series()} series"
-    run.latency = run.latency or seen.latency
-    report.line(run, name, found + differs, f"{detail}, buckets and sums; {', '.join(seen.notes)}".rstrip("; "))
+    run.latency, run.own_sums = run.latency or seen.latency, run.own_sums or seen.own.sums
+    report.line(run, name, found + differs, f"{detail}, buckets and sums, {seen.own.observations():,} observations; {', '.join(seen.notes)}".rstrip("; "))

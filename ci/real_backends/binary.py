@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 
+from .own import expected
 from .page import check_page
 
 # What the load makes the program say on purpose: tasks fail, and one name is too long.
@@ -47,13 +48,17 @@ def check_table(servers, run, report, code, output, said):
     found += [line for line in complaints if not FAILING.match(line) and not line.startswith(CUT)]
     if sum(line.startswith(CUT) for line in complaints) != 1:
         found.append("the name that was cut is not said once")
-    rows = re.findall(r"^(prometheus|influxdb|statsd|opentelemetry) +(\d+) +(\d+) +(\d+)(.*)$", output, re.M)
-    if sorted(row[0] for row in rows) != sorted(run.exporters):
-        found += ["no row for each exporter:", *output.splitlines()]
-    for exporter, recorded, sent, dropped, causes in rows:
-        if (int(recorded), int(sent), int(dropped)) != (total, total, 0):
-            found.append(f"{exporter}: recorded {recorded}, sent {sent}, dropped {dropped}{causes}; "
-                         f"the target answered {total}")
+    observations = expected(servers.target.truths[run.key]).observations()
+    of_requests, _, of_observations = output.partition("\nobservations ")
+    for what, part, right in (("requests", of_requests, total), ("observations", of_observations, observations)):
+        rows = re.findall(r"^(prometheus|influxdb|statsd|opentelemetry) +(\d+) +(\d+) +(\d+)(.*)$", part, re.M)
+        if sorted(row[0] for row in rows) != sorted(run.exporters):
+            found += [f"no row of {what} for each exporter:", *output.splitlines()]
+        for exporter, recorded, sent, dropped, causes in rows:
+            if (int(recorded), int(sent), int(dropped)) != (right, right, 0):
+                found.append(f"{exporter}, {what}: recorded {recorded}, sent {sent}, dropped {dropped}{causes}; "
+                             f"by the target's answers {right}")
     if "abandoned" in output:
         found.append(output.splitlines()[0])
-    report.line(run, "table", found, f"{total:,} recorded and sent by all exporters, as the target answered")
+    report.line(run, "table", found, f"{total:,} requests and {observations:,} observations recorded and sent by all "
+                                     "exporters, as the target answered")

@@ -3,6 +3,7 @@
 import collections
 import re
 
+from .own import COUNTER, TIMER
 from .seen import LATENCY_BOUNDS, SIZE_BOUNDS, Seen
 
 
@@ -21,25 +22,45 @@ def seen_by_datadog(servers, run):
     received, sent, complaints = datadog_lines(servers.log("datadog"))
     prefix = re.escape(run.prefix)
     add_datadog_messages(seen, prefix, [text for text in received if text.startswith(run.prefix)])
-    metric = re.compile(rf'Metric {{ metric: "{prefix}\.requests", points: \[(.*?)\], resources: \[\], '
+    metric = re.compile(rf'Metric {{ metric: "{prefix}\.([a-z_.]+)", points: \[([^\]]*)\], resources: \[\], '
                         r'kind: Count, tags: \[((?:"(?:[^"\\]|\\.)*"(?:, )?)*)\]')
     for body in sent:
-        for points, tags in metric.findall(body):
+        for name, points, tags in metric.findall(body):
             tags = dict(rust_string(tag).split(":", 1) for tag in re.findall(r'"((?:[^"\\]|\\.)*)"', tags))
             value = sum(map(float, re.findall(r"value: ([0-9.]+)", points)))
-            seen.requests[seen.task(tags["method"], tags["name"]), tags["outcome"]] += int(value)
+            add_datadog_count(seen, name, tags, value)
     known = re.compile(rf"Unsupported metric type: {prefix}\.[a-z.]+:[0-9.]+\|(ms|h)\|")
     seen.faults += [line for line in complaints if run.prefix in line and not known.search(line)]
     return seen
 
 
+def add_datadog_count(seen, name, tags, value):
+    """A counter as the agent has parsed it. It adds where it comes from."""
+    tags = {key: value for key, value in tags.items() if key not in ("origin", "dd.origin")}
+    if name == "requests":
+        seen.requests[seen.task(tags["method"], tags["name"]), tags["outcome"]] += int(value)
+    elif name == COUNTER and not tags:
+        seen.own.iterations += int(value)
+    elif name in (f"{TIMER}.count", f"{TIMER}.sum") and sorted(tags) == ["method", "name"]:
+        at = seen.task(tags["method"], tags["name"])
+        if name.endswith(".count"):
+            seen.own.counts[at] += int(value)
+        else:
+            seen.own.sums[at] += value
+    else:
+        seen.faults.append(f"a counter {name} with {tags}")
+
+
 def add_datadog_messages(seen, prefix, messages):
     form = re.compile(rf"{prefix}\.([a-z.]+):([0-9.]+)\|(c|ms|h)\|#method:(.*),name:(.*),outcome:(success|failure)")
-    gauge = re.compile(rf"{prefix}\.(active_users|target_rate):[0-9.]+\|g")
+    gauge = re.compile(rf"{prefix}\.(active_users|target_rate):[0-9.]+\|(g)")
+    # The counters of own instruments are seen in what the agent makes of them.
+    own = re.compile(rf"{prefix}\.(?:({COUNTER}):[0-9]+\|(c)|({TIMER}\.(?:count|sum)):[0-9.]+\|(c)\|#method:.*,name:.*|"
+                     rf"({TIMER}\.(?:min|max|p50|p95|p99)):[0-9.]+\|(g)\|#method:.*,name:.*)")
     kinds = collections.Counter()
     for text in messages:
-        if match := gauge.fullmatch(text):
-            kinds[match[1], "g"] += 1
+        if match := gauge.fullmatch(text) or own.fullmatch(text):
+            kinds[tuple(filter(None, match.groups()))] += 1
             continue
         match = form.fullmatch(text)
         if not match:

@@ -3,12 +3,13 @@
 import math
 
 from .load import TASKS
+from .own import own_differences
 from .seen import NOBODYS
 
 
-def differences(seen, truth, latency):
-    """Where `seen` is not `truth`; `latency` is another backend's, None for the first."""
-    found = [*dict.fromkeys(seen.faults), *request_differences(seen, truth)]
+def differences(seen, truth, latency, own_sums):
+    """Where `seen` is not `truth`; `latency` and `own_sums` are another backend's, None for the first."""
+    found = [*dict.fromkeys(seen.faults), *request_differences(seen, truth), *own_differences(seen, truth, own_sums)]
     for at in sorted({at for at, _ in truth.requests}):
         found += histogram_differences(f"{label(at)} size", seen.size[at], truth.size[at])
         if latency:

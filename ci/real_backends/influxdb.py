@@ -1,5 +1,6 @@
 """What InfluxDB holds."""
 
+from .own import COUNTER, INFLUXDB_SUFFIX, TIMER
 from .seen import LATENCY_BOUNDS, SIZE_BOUNDS, Seen
 
 MEASUREMENT = "load, density=request"
@@ -26,6 +27,7 @@ def seen_by_influxdb(servers, run):
     outside = sum(counts(f"(time < {run.began} OR time > {run.ended})").values())
     if outside:
         seen.faults.append(f"{outside} points with times outside the run")
+    add_own(servers, run, seen)
     add_influxdb_statistics(servers, run, seen)
     return seen
 
@@ -41,6 +43,24 @@ def add_influxdb_series(seen, series, up_to):
     seen.requests[at, tags["outcome"]] += count
     for field, total, into in (("response_time_ms", "ms", seen.latency), ("response_length", "bytes", seen.size)):
         into[at].merge(values[total], [some.get(tags_key(series), 0) for some in up_to[field]] + [count])
+
+
+def add_own(servers, run, seen):
+    """Instruments of the engine's own, whose points are those of intervals. What is of the run has no tags."""
+    fields = {f"{TIMER}_ms_count": "count", f"{TIMER}_ms_sum": "sum", COUNTER: "iterations"}
+    sums = ", ".join(f'SUM("{field}") AS "{name}"' for field, name in fields.items())
+    for series in servers.query(f'SELECT {sums} FROM "{MEASUREMENT}{INFLUXDB_SUFFIX}" GROUP BY *', run.key):
+        # A series without a tag that others have shows it as empty.
+        tags = {key: value for key, value in series["tags"].items() if value}
+        values = {name: value or 0 for name, value in zip(series["columns"], series["values"][0], strict=True)}
+        if not tags and not values["count"]:
+            seen.own.iterations += values["iterations"]
+        elif sorted(tags) == ["method", "name"] and not values["iterations"]:
+            at = seen.task(tags["method"], tags["name"])
+            seen.own.counts[at] += values["count"]
+            seen.own.sums[at] += values["sum"]
+        else:
+            seen.faults.append(f"a series of own instruments {tags} with {values}")
 
 
 def tags_key(series):

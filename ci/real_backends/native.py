@@ -7,6 +7,7 @@ import urllib.parse
 from .differences import label, request_differences
 from .load import QUIET, TASKS
 from .local import http
+from .own import COUNTER, TIMER, own_differences
 from .prometheus import prometheus_values
 from .seen import LATENCY_BOUNDS, SIZE_BOUNDS, Seen
 
@@ -31,7 +32,22 @@ def native_faults(servers, run):
             yield from quantile_faults(servers, labels, at_time, what, bounds, right[at])
         if shown != {at for at, _ in truth.requests}:
             yield f"{metric} is there for {sorted(shown)} alone"
+    yield from own_faults(servers, run, seen)
     yield from seen.faults
+
+
+def own_faults(servers, run, seen):
+    """Instruments of the engine's own, of which this server has native histograms alone."""
+    for labels, _, histogram in histograms(servers, run, f"loaddensity_{TIMER}_ms"):
+        at = seen.task(labels["method"], labels["name"])
+        counted = sum(int(count) for *_, count in histogram["buckets"])
+        if counted != int(histogram["count"]):
+            yield f"{label(at)} {TIMER}: count {histogram['count']}, and {counted} in its buckets"
+        seen.own.counts[at] += int(histogram["count"])
+        seen.own.sums[at] += float(histogram["sum"])
+    for _, value in prometheus_values(servers.native, run, f"loaddensity_{COUNTER}_total"):
+        seen.own.iterations += int(value)
+    yield from own_differences(seen, servers.target.truths[run.key], run.own_sums)
 
 
 def histograms(servers, run, metric):

@@ -4,9 +4,12 @@ import dataclasses
 
 from .differences import label
 from .load import USERS
+from .own import COUNTER, TIMER
 from .seen import LATENCY_BOUNDS, SIZE_BOUNDS, Seen
 
 REQUESTS, LATENCY, SIZE = "loaddensity.requests", "loaddensity.request.latency", "loaddensity.response.size"
+# What the load engine declares.
+FIRST_BYTE, ITERATIONS = f"loaddensity.{TIMER}", f"loaddensity.{COUNTER}"
 # What the load engine sets of itself.
 USERS_GAUGE, RATE_GAUGE = "loaddensity.active_users", "loaddensity.target_rate"
 
@@ -35,6 +38,9 @@ class Explicit:
             return f"bounds {self.bounds} and {other.bounds}"
         return Explicit(self.sum + other.sum, self.bounds, tuple(map(sum, zip(self.counts, other.counts))))
 
+    def total(self):
+        return sum(self.counts)
+
     def cumulative(self, bounds, _):
         """Counts up to each bound; a text where it has others."""
         if self.bounds != bounds:
@@ -58,6 +64,9 @@ class Exponential:
         for index, count in other.counts:
             counts[index] = counts.get(index, 0) + count
         return Exponential(self.sum + other.sum, self.scale, self.zeros + other.zeros, tuple(sorted(counts.items())))
+
+    def total(self):
+        return self.zeros + sum(count for _, count in self.counts)
 
     def cumulative(self, bounds, right):
         """`right`, the counts up to each bound, where the buckets, which have other bounds, do not contradict it."""
@@ -87,6 +96,8 @@ def shapes(run):
         REQUESTS: ("1", "sum", not run.delta, True),
         LATENCY: ("ms", histogram, not run.delta, None),
         SIZE: ("By", histogram, not run.delta, None),
+        FIRST_BYTE: ("ms", histogram, not run.delta, None),
+        ITERATIONS: ("1", "sum", not run.delta, True),
         USERS_GAUGE: ("", "gauge", None, None),
         RATE_GAUGE: ("", "gauge", None, None),
     }
@@ -147,6 +158,9 @@ def gauge_faults(gauges):
 
 
 def add_otlp_point(seen, metric, attributes, value, histograms):
+    if metric in (FIRST_BYTE, ITERATIONS):
+        add_own_point(seen, metric, attributes, value)
+        return
     if sorted(attributes) != ["method", "name", "outcome"] or isinstance(value, str):
         seen.faults.append(f"{metric} {attributes}: {value}")
         return
@@ -155,6 +169,17 @@ def add_otlp_point(seen, metric, attributes, value, histograms):
         seen.requests[at, attributes["outcome"]] += value
     else:
         histograms.setdefault((metric, at), []).append(value)
+
+
+def add_own_point(seen, metric, attributes, value):
+    if metric == ITERATIONS and not attributes and isinstance(value, int):
+        seen.own.iterations += value
+    elif metric == FIRST_BYTE and sorted(attributes) == ["method", "name"] and not isinstance(value, str):
+        at = seen.task(attributes["method"], attributes["name"])
+        seen.own.counts[at] += value.total()
+        seen.own.sums[at] += value.sum
+    else:
+        seen.faults.append(f"{metric} {attributes}: {value}")
 
 
 def add_histogram(seen, metric, at, values, run, truth):

@@ -5,6 +5,7 @@ import json
 import urllib.parse
 
 from .local import http
+from .own import COUNTER, TIMER
 from .seen import LATENCY_BOUNDS, SIZE_BOUNDS, Seen
 
 # As the contract writes them on the page.
@@ -32,7 +33,26 @@ def seen_by_prometheus(servers, run):
                 seen.faults.append(f"{metric} has the buckets {buckets[at]} and the count {counts.get(at)}")
             else:
                 into[at].merge(value, [buckets[at][le] for le in expected])
+    add_own(seen, servers.prometheus, run)
     return seen
+
+
+def add_own(seen, port, run):
+    """Instruments of the engine's own."""
+    metric = f"loaddensity_{TIMER}_ms"
+    for labels, value in prometheus_values(port, run, f"{metric}_count"):
+        seen.own.counts[seen.task(labels["method"], labels["name"])] += int(value)
+    for labels, value in prometheus_values(port, run, f"{metric}_sum"):
+        seen.own.sums[seen.task(labels["method"], labels["name"])] += value
+    for labels, value in prometheus_values(port, run, f"{metric}_bucket"):
+        at = seen.task(labels["method"], labels["name"])
+        if labels["le"] == "+Inf" and value != seen.own.counts[at]:
+            seen.faults.append(f"{metric} has {value} values in its buckets, and the count {seen.own.counts[at]}")
+    for _, value in prometheus_values(port, run, f"loaddensity_{COUNTER}_total"):
+        seen.own.iterations += int(value)
+    for labels, value in prometheus_values(port, run, "loaddensity_exporter_observations_recorded_total"):
+        if value != seen.own.observations():
+            seen.faults.append(f"the page says that {labels['exporter']} had {value} observations recorded")
 
 
 def prometheus_values(port, run, metric):

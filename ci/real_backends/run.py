@@ -38,6 +38,7 @@ class Run:
     scrape_faults: list = dataclasses.field(default_factory=list)
     # Of the first backend that was looked at.
     latency: dict = None
+    own_sums: dict = None
 
     @property
     def key(self):

@@ -7,6 +7,7 @@ import re
 
 from .load import TASKS
 from .names import shown
+from .own import Own
 
 LATENCY_BOUNDS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 SIZE_BOUNDS = (64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
@@ -43,6 +44,8 @@ class Seen:
         self.requests = collections.Counter()
         self.latency = collections.defaultdict(lambda: Histogram.empty(LATENCY_BOUNDS))
         self.size = collections.defaultdict(lambda: Histogram.empty(SIZE_BOUNDS))
+        # What the engine's own instruments have counted.
+        self.own = Own()
         self.faults = []
         # What else is worth telling.
         self.notes = []

@@ -3,7 +3,9 @@
 
 use loaddensity_metrics_shell::actions::{ActionOutcome, Command, JsonAction};
 use loaddensity_metrics_shell::environment::Environment;
-use loaddensity_metrics_shell::{DropReason, Exporter, ExporterStatus, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp};
+use loaddensity_metrics_shell::{
+    Account, DropReason, Exporter, ExporterStatus, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp,
+};
 
 use crate::exporter_events::ExporterEvent;
 use crate::losses::losses;
@@ -57,13 +59,19 @@ impl Complaints {
         if let Some(error) = &run.last_error {
             self.failed(run.exporter, Some(&run.address), error);
         }
-        let account = &run.account;
-        let causes: Vec<_> = losses(run).collect();
+        self.settle_account(run, "requests", &run.account);
+        if let Some(account) = &run.observations {
+            self.settle_account(run, "observations", account);
+        }
+    }
+
+    fn settle_account(&mut self, run: &ExporterStatus, what: &str, account: &Account) {
+        let causes: Vec<_> = losses(run, account).collect();
         if !causes.is_empty() {
             let of = LossyRun { exporter: run.exporter, has_lingered: run.linger.is_some() };
             let dropped: u64 = causes.iter().map(|(_, count)| count).sum();
             let causes: Vec<_> = causes.iter().map(|(cause, count)| lost(*cause, *count, &of)).collect();
-            let text = format!("{dropped} of {} requests not delivered: {}", account.recorded, causes.join(", "));
+            let text = format!("{dropped} of {} {what} not delivered: {}", account.recorded, causes.join(", "));
             self.say(account.exporter, &text);
         }
     }

@@ -1,6 +1,6 @@
 //! What came of a document, for programs (`--json`; docs/command-line.md).
 
-use loaddensity_metrics_shell::{ExporterStatus, Report};
+use loaddensity_metrics_shell::{Account, ExporterStatus, Report};
 use serde_json::{Map, Value, json};
 
 use crate::losses::is_lossy;
@@ -29,20 +29,33 @@ pub(crate) fn object(
 /// A run of an exporter.
 fn exporter(run: &ExporterStatus) -> Value {
     let account = &run.account;
-    let dropped: Map<_, _> =
-        account.dropped.iter().map(|(reason, requests)| (reason.as_str().to_owned(), requests.into())).collect();
     json!({
         "exporter": run.exporter.as_str(),
         "address": run.address,
         "recorded": account.recorded,
         "sent": account.sent,
         "held": account.held,
-        "dropped": dropped,
+        "dropped": dropped(account),
+        "observations": run.observations.as_ref().map(observations),
         "delivered": !is_lossy(run),
         "reconnects": run.reconnects,
         "refusals": run.refusals,
         "last_error": run.last_error,
     })
+}
+
+/// The account of observations.
+fn observations(account: &Account) -> Value {
+    json!({
+        "recorded": account.recorded,
+        "sent": account.sent,
+        "held": account.held,
+        "dropped": dropped(account),
+    })
+}
+
+fn dropped(account: &Account) -> Map<String, Value> {
+    account.dropped.iter().map(|(reason, count)| (reason.as_str().to_owned(), count.into())).collect()
 }
 
 /// What the storage had no room for.

@@ -50,7 +50,7 @@ pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions, f
 }
 
 fn start<R: Runtime>(options: &RunOptions, identity: Identity) -> Result<Exporters<R>, CommandError> {
-    let settings = Settings::default().identity(identity);
+    let settings = Settings::on(engine::storage()?).identity(identity);
     if let Some(label) = options.status_label {
         settings.registry.set_status_label(label.into())?;
     }

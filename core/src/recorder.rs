@@ -15,7 +15,7 @@ use crate::metrics::handles::{self, Counter, Histogram, ObservedInstrument};
 use crate::registry::Registry;
 use crate::registry::account::AccountKind;
 use crate::registry::exemplars::{Exemplar, TraceContext};
-use crate::registry::parts::{self, RingWords, ShardWords, shard_word};
+use crate::registry::parts::{self, RingHeader, ShardWords, shard_word};
 use crate::registry::ring::{self, Slot};
 use crate::registry::status::{Children, StatusLabel};
 use crate::request::label::{Label, LabelError};
@@ -429,8 +429,8 @@ impl<'a> Recorder<'a> {
         if rings.spill.is_empty() {
             return;
         }
-        let [head, tail, tail_seen, refused] =
-            [RING.head, RING.tail, shard_word::OBSERVED_TAIL_SEEN, RING.refused].map(|word| &self.shard[word]);
+        let RingHeader { head, tail, refused, .. } = RingHeader::of(AccountKind::Observations, self.shard);
+        let tail_seen = &self.shard[shard_word::OBSERVED_TAIL_SEEN];
         if self.is_sharing() {
             if !ring::push_shared(rings.spill, head, words) {
                 // Relaxed: only the sum of the additions matters.
@@ -484,9 +484,6 @@ impl<'a> Recorder<'a> {
         }
     }
 }
-
-/// The words of the rings of observations.
-const RING: RingWords = RingWords::OBSERVATIONS;
 
 /// Where an observation counts.
 #[derive(Clone, Copy)]

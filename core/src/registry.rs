@@ -38,7 +38,7 @@ use self::exporter::Exporter;
 use self::intern::{Entries, FreeEntries};
 use self::key_words::KeyHead;
 use self::ledger::Ledger;
-use self::parts::{Parts, RingWords, ShardWords, shard_word};
+use self::parts::{Parts, RingHeader, ShardWords, shard_word};
 use self::usage::{FullRing, Usage};
 use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::bounds::{Bounds, BoundsError};
@@ -220,11 +220,12 @@ impl<'a> Registry<'a> {
     }
 
     fn full_rings_of(self, of: AccountKind) -> impl Iterator<Item = FullRing> {
-        let (ring, words) = (self.ring_events(of) as u64, RingWords::of(of));
+        let ring = self.ring_events(of) as u64;
         self.shards().enumerate().filter_map(move |(recorder, shard)| {
+            let header = RingHeader::of(of, shard);
             // Relaxed: these are figures for display.
-            let dropped = shard[words.refused].load(Ordering::Relaxed);
-            let needed = shard[words.needed].load(Ordering::Relaxed).max(ring + 1);
+            let dropped = header.refused.load(Ordering::Relaxed);
+            let needed = header.needed.load(Ordering::Relaxed).max(ring + 1);
             (dropped != 0).then(|| FullRing {
                 of,
                 recorder,
@@ -508,14 +509,14 @@ impl<'a> Registry<'a> {
     }
 
     pub(crate) fn rings(self, kind: AccountKind) -> Rings {
-        let (mut rings, words) = (Rings::default(), RingWords::of(kind));
-        for shard in self.shards() {
+        let mut rings = Rings::default();
+        for ring in self.shards().map(|shard| RingHeader::of(kind, shard)) {
             // The tail is read before the head, so that the difference is never negative. Acquire keeps this order.
-            let tail = shard[words.tail].load(Ordering::Acquire);
-            let head = shard[words.head].load(Ordering::Relaxed);
+            let tail = ring.tail.load(Ordering::Acquire);
+            let head = ring.head.load(Ordering::Relaxed);
             rings.taken = rings.taken.wrapping_add(tail);
             rings.waiting += head.wrapping_sub(tail);
-            rings.refused = rings.refused.wrapping_add(shard[words.refused].load(Ordering::Relaxed));
+            rings.refused = rings.refused.wrapping_add(ring.refused.load(Ordering::Relaxed));
         }
         rings
     }

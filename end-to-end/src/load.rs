@@ -30,7 +30,8 @@ impl LoadSums {
 
 /// An engine of one thread that records the same requests in every run.
 pub struct TestEngine {
-    recorder: Recorder<'static>,
+    /// Through which it records.
+    pub recorder: Recorder<'static>,
     series: [Series; 3],
     next: u64,
     /// The sums over all that was recorded.
@@ -48,6 +49,11 @@ impl TestEngine {
         Self { recorder, series, next: 0, sums: LoadSums::default() }
     }
 
+    /// The series of the request with this number, from 0.
+    pub const fn series_of(&self, number: u64) -> Series {
+        self.series[(number % 3) as usize]
+    }
+
     /// Sets a gauge.
     pub fn set_gauge(&self, name: &str, value: f64) {
         self.recorder.registry().gauge(name).expect("a good name").set(value);
@@ -61,7 +67,7 @@ impl TestEngine {
             let sample = Sample::http(status, Duration::from_micros(500 * half_millis))
                 .response_bytes(bytes)
                 .completed_at(Timestamp::from_unix_nanos(EPOCH + 1_000 * number));
-            self.recorder.record(self.series[(number % 3) as usize], sample);
+            self.recorder.record(self.series_of(number), sample);
             self.sums.requests += 1;
             self.sums.failures += u64::from(sample.outcome == Outcome::Failure);
             self.sums.latency_ms += half_millis as f64 / 2.0;

@@ -183,6 +183,16 @@ impl ReceivedExport {
         self.metrics.iter().all(|metric| metric.is_delta)
     }
 
+    /// Whether it is of instruments of the engine's own, which share no body with requests.
+    pub fn is_of_own_instruments(&self) -> bool {
+        self.metrics.iter().all(|metric| !is_of_requests(&metric.name))
+    }
+
+    /// What counters of the engine's own have counted, and how many values histograms have.
+    pub fn observations(&self) -> u64 {
+        self.metrics.iter().filter(|metric| !is_of_requests(&metric.name)).map(|metric| metric.count).sum()
+    }
+
     pub fn sums(&self) -> LoadSums {
         let of = |name| self.metrics.iter().filter(move |metric| metric.name == name);
         LoadSums {
@@ -372,14 +382,17 @@ fn metric(bytes: &[u8]) -> ReceivedMetric {
         (None, None) => (1, 4),
     };
     for point in messages(data, 1) {
-        let outcome = attribute(point, attributes, "outcome").expect("an outcome");
+        let outcome = attribute(point, attributes, "outcome");
         let is_overflow = messages(point, attributes).any(|pair| only(pair, 1) == b"otel.metric.overflow");
+        // Instruments of the engine's own have no outcome, and those of the run have no series.
+        let is_request = is_of_requests(&metric.name);
+        assert_eq!(outcome.is_some(), is_request, "{}", metric.name);
         for key in ["method", "name"] {
-            assert!(is_overflow || attribute(point, attributes, key).is_some(), "{key}");
+            assert!(!is_request || is_overflow || attribute(point, attributes, key).is_some(), "{key}");
         }
         let count = number(point, count).expect("a count");
         metric.count += count;
-        metric.failures += if outcome == "failure" { count } else { 0 };
+        metric.failures += if outcome.as_deref() == Some("failure") { count } else { 0 };
         if sum.is_none() {
             metric.sum += f64::from_bits(number(point, 5).expect("a sum"));
             let in_buckets = if explicit.is_some() { explicit_count(point) } else { exponential_count(point) };
@@ -388,6 +401,12 @@ fn metric(bytes: &[u8]) -> ReceivedMetric {
         metric.times.push((number(point, 2).expect("a start"), number(point, 3).expect("a time")));
     }
     metric
+}
+
+/// Whether a metric is measured of each request. Others are of the engine's own instruments.
+fn is_of_requests(metric: &str) -> bool {
+    ["loaddensity.requests", "loaddensity.request.latency", "loaddensity.response.size", "http.client.request.duration"]
+        .contains(&metric)
 }
 
 fn explicit_count(point: &[u8]) -> u64 {

@@ -12,6 +12,7 @@ use loaddensity_metrics_conformance::Folder;
 
 use crate::again::{child, run};
 use crate::course::Trouble;
+use crate::items::ItemCounts;
 
 mod serving;
 
@@ -29,22 +30,24 @@ pub(crate) struct BackendProcess {
 /// What the backends have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BackendCounts {
-    /// Requests that came over UDP.
-    pub(crate) udp: u64,
+    /// What came over UDP.
+    pub(crate) udp: ItemCounts,
     /// Datagrams that came over UDP.
     pub(crate) datagrams: u64,
+    /// Those of them that are of own instruments.
+    pub(crate) own_datagrams: u64,
     /// Datagrams that the receiver's full socket could not take.
     pub(crate) overflowed: u64,
-    /// Requests that came in Unix datagrams.
-    pub(crate) unix_datagrams: u64,
-    /// Requests that came over Unix streams.
-    pub(crate) unix_streams: u64,
-    pub(crate) influxdb: u64,
-    pub(crate) otlp: u64,
+    /// What came in Unix datagrams.
+    pub(crate) unix_datagrams: ItemCounts,
+    /// What came over Unix streams.
+    pub(crate) unix_streams: ItemCounts,
+    pub(crate) influxdb: ItemCounts,
+    pub(crate) otlp: ItemCounts,
     /// Pages that were read whole.
     pub(crate) scrapes: u64,
-    /// Requests on the last one.
-    pub(crate) scraped: u64,
+    /// What the last one shows.
+    pub(crate) scraped: ItemCounts,
 }
 
 impl BackendProcess {
@@ -108,11 +111,24 @@ impl BackendProcess {
     pub(crate) fn counts(&mut self) -> Result<BackendCounts, Trouble> {
         let said = self.ask("counts")?;
         let numbers: Vec<u64> = said.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [udp, datagrams, overflowed, unix_datagrams, unix_streams, influxdb, otlp, scrapes, scraped] = numbers[..]
-        else {
+        let ([datagrams, own_datagrams, overflowed, scrapes], rest) =
+            numbers.split_first_chunk().ok_or_else(|| format!("the scenario itself: no counts: {said}"))?;
+        let [udp, unix_datagrams, unix_streams, influxdb, otlp, scraped] = ItemCounts::from_numbers(rest)[..] else {
             return Err(format!("the scenario itself: no counts: {said}").into());
         };
-        Ok(BackendCounts { udp, datagrams, overflowed, unix_datagrams, unix_streams, influxdb, otlp, scrapes, scraped })
+        let [datagrams, own_datagrams, overflowed, scrapes] = [*datagrams, *own_datagrams, *overflowed, *scrapes];
+        Ok(BackendCounts {
+            udp,
+            datagrams,
+            own_datagrams,
+            overflowed,
+            unix_datagrams,
+            unix_streams,
+            influxdb,
+            otlp,
+            scrapes,
+            scraped,
+        })
     }
 
     /// Waits until `holds` is true of what the backends have. An error after a minute.

@@ -1,6 +1,5 @@
 //! Backends that are well: what goes wrong on the way to them is a [`Relay`](crate::relay::Relay)'s.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +9,15 @@ use loaddensity_metrics_end_to_end::http_server::{HttpReply, HttpServer};
 use loaddensity_metrics_end_to_end::otlp_receiver::{OtlpReply, OtlpTestServer};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, StatsdConfig,
+    BatchLimits, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, StatsdConfig, StatsdSocket,
 };
-use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
+
+use crate::items::{ItemCounts, LastTotals, StoredPoints};
 
 /// An InfluxDB that stores everything.
 pub(crate) struct WellInfluxdb {
     server: HttpServer,
-    /// Each point once, by its series and time.
-    points: Arc<Mutex<BTreeSet<(String, String)>>>,
+    points: Arc<Mutex<StoredPoints>>,
 }
 
 /// A receiver of OTLP over gRPC that accepts everything.
@@ -33,20 +32,12 @@ pub(crate) struct WellHttpReceiver {
     totals: Arc<Mutex<LastTotals>>,
 }
 
-/// The last total of each series, whatever the order in which exports came.
-#[derive(Default)]
-struct LastTotals {
-    exports: usize,
-    /// By attributes: start, time and requests.
-    series: BTreeMap<String, (u64, u64, u64)>,
-}
-
 impl WellInfluxdb {
     pub(crate) fn start() -> Self {
-        let points = <Arc<Mutex<BTreeSet<_>>>>::default();
+        let points = <Arc<Mutex<StoredPoints>>>::default();
         let stored = points.clone();
         let server = HttpServer::start(move |post, _| {
-            lock(&stored).extend(post.body.lines().map(point));
+            lock(&stored).take(&post.body);
             HttpReply::Status(204)
         });
         Self { server, points }
@@ -56,9 +47,9 @@ impl WellInfluxdb {
         self.server.address
     }
 
-    /// Requests that it has.
-    pub(crate) fn requests(&self) -> u64 {
-        lock(&self.points).len() as u64
+    /// What it has.
+    pub(crate) fn counts(&self) -> ItemCounts {
+        lock(&self.points).counts()
     }
 }
 
@@ -71,13 +62,13 @@ impl WellReceiver {
         self.server.address
     }
 
-    /// The last total.
-    pub(crate) fn requests(&self) -> u64 {
+    /// The last totals.
+    pub(crate) fn counts(&self) -> ItemCounts {
         let mut totals = lock(&self.totals);
         for export in self.server.exports_after(totals.exports) {
             totals.take(&export.message);
         }
-        totals.requests()
+        totals.counts()
     }
 }
 
@@ -96,34 +87,10 @@ impl WellHttpReceiver {
         self.server.address
     }
 
-    /// The last total.
-    pub(crate) fn requests(&self) -> u64 {
-        lock(&self.totals).requests()
+    /// The last totals.
+    pub(crate) fn counts(&self) -> ItemCounts {
+        lock(&self.totals).counts()
     }
-}
-
-impl LastTotals {
-    /// Panics where the message is none, as the receivers do.
-    fn take(&mut self, message: &[u8]) {
-        self.exports += 1;
-        for point in otlp::decode(message).expect("an export") {
-            let DecodedValue::Sum(requests) = point.value else { continue };
-            let total = (point.start, point.time, u64::try_from(requests).expect("a count"));
-            let last = self.series.entry(format!("{:?}", point.attributes)).or_default();
-            *last = total.max(*last);
-        }
-    }
-
-    fn requests(&self) -> u64 {
-        self.series.values().map(|(_, _, requests)| requests).sum()
-    }
-}
-
-/// Series and time of a line.
-fn point(line: &str) -> (String, String) {
-    let mut parts = line.rsplitn(2, ' ');
-    let (time, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    (time.to_owned(), rest.split(' ').next().unwrap_or_default().to_owned())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -132,12 +99,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How long exporters wait for an answer, where nothing else is said.
 pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(700);
+/// How often totals and own instruments are sent.
+const SHORT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Points that are posted to `server` soon, with short timeouts.
 pub(crate) fn influxdb_at(server: impl Display + Copy) -> InfluxdbConfig {
     let url = InfluxdbUrl::new(format!("http://{server}/write?db=load"));
     let batch = BatchLimits::default().age(Duration::from_millis(50));
-    InfluxdbConfig::default().target(url).batch(batch).timeout(SHORT_PATIENCE)
+    let config = InfluxdbConfig::default().target(url).batch(batch).timeout(SHORT_PATIENCE);
+    config.instruments_interval(SHORT_INTERVAL)
 }
 
 /// Exports over gRPC to `server` at short intervals, with short timeouts.
@@ -152,12 +122,22 @@ pub(crate) fn otlp_http_at(server: impl Display + Copy) -> OpenTelemetryConfig {
 
 fn soon(config: OpenTelemetryConfig, server: impl Display + Copy) -> OpenTelemetryConfig {
     let endpoint = format!("http://{server}");
-    config.endpoint(endpoint).interval(Duration::from_millis(100)).timeout(SHORT_PATIENCE)
+    config.endpoint(endpoint).interval(SHORT_INTERVAL).timeout(SHORT_PATIENCE)
 }
 
 /// Messages to `receiver`, packed.
 pub(crate) fn statsd_at(receiver: SocketAddr) -> StatsdConfig {
-    StatsdConfig::default().host(receiver.ip().to_string()).port(receiver.port()).packed(true)
+    statsd().host(receiver.ip().to_string()).port(receiver.port())
+}
+
+/// The same to a Unix socket.
+pub(crate) fn statsd_to(socket: StatsdSocket) -> StatsdConfig {
+    statsd().socket(socket)
+}
+
+/// Messages, packed, and own instruments at short intervals.
+pub(crate) fn statsd() -> StatsdConfig {
+    StatsdConfig::default().packed(true).instruments_interval(SHORT_INTERVAL)
 }
 
 /// A page on a free port.

@@ -4,8 +4,11 @@ use std::fmt;
 use std::process::{self, Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_core::export::Random;
 use loaddensity_metrics_shell::{Account, DropReason};
+
+use crate::items::word;
 
 /// Why a scenario failed.
 #[derive(Debug)]
@@ -68,14 +71,14 @@ impl Course {
     }
 
     /// An exporter's account for the table.
-    pub(crate) fn saw_account(&mut self, account: &Account) {
+    pub(crate) fn saw_account(&mut self, kind: AccountKind, account: &Account) {
         let unconfirmed = account.dropped.get(DropReason::Unconfirmed);
         let dropped = account.dropped.total() - unconfirmed;
         let words =
             [(account.sent, "sent"), (unconfirmed, "unconfirmed"), (dropped, "dropped"), (account.held, "held")];
         let words: Vec<_> =
             words.iter().filter(|(count, _)| *count != 0).map(|(count, word)| format!("{count} {word}")).collect();
-        self.saw(format!("{}: {}", account.exporter.as_str(), words.join(", ")));
+        self.saw(format!("{} of {}: {}", word(kind), account.exporter.as_str(), words.join(", ")));
     }
 
     /// Soon this process stands still for a second, as one does on a machine that sleeps.

@@ -1,13 +1,9 @@
 //! Backends in a process of their own, so that this process's memory, threads and descriptors are those of the exporters and
 //! of the engine.
 
-use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashSet};
-use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -17,8 +13,9 @@ use loaddensity_metrics_end_to_end::otlp_receiver::{OtlpReply, OtlpTestServer};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporters, StatsdConfig, StatsdSocket};
 
-use crate::backends::{any_page, influxdb_at, otlp_at};
+use crate::backends::{any_page, influxdb_at, otlp_at, statsd_to};
 use crate::course::Trouble;
+use crate::items::{ItemCounts, LastTotals, SharedCounts, StoredPoints, in_packet};
 use crate::process::{ForkedProcess, LineStream};
 
 /// An InfluxDB, a receiver of OTLP and an Agent that take everything.
@@ -31,15 +28,28 @@ pub(crate) struct FarBackends {
 
 /// What the backends have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FarRequests {
-    /// Points of InfluxDB, each once: one that comes again takes the place of the first.
-    pub(crate) points: u64,
-    /// The last total of OTLP, of all instances together.
-    pub(crate) total: u64,
+pub(crate) struct FarCounts {
+    /// Of InfluxDB.
+    pub(crate) points: ItemCounts,
+    /// The last totals of OTLP, of all instances together.
+    pub(crate) total: ItemCounts,
     /// Instances that have exported over OTLP.
     pub(crate) instances: u64,
-    /// Requests that the Agent has counted.
-    pub(crate) counted: u64,
+    /// What the Agent has counted.
+    pub(crate) counted: ItemCounts,
+}
+
+impl FarCounts {
+    /// Whether both are the same, but for so many observations that were recorded while exporters of intervals came or went.
+    pub(crate) fn agrees_with(&self, other: Self, apart: u64) -> bool {
+        let is_near = |one: ItemCounts, other: ItemCounts| {
+            one.requests == other.requests && one.observations.abs_diff(other.observations) <= apart
+        };
+        self.instances == other.instances
+            && self.total == other.total
+            && is_near(self.points, other.points)
+            && is_near(self.counted, other.counted)
+    }
 }
 
 impl FarBackends {
@@ -52,18 +62,21 @@ impl FarBackends {
         Ok(Self { process, influxdb: influxdb?, receiver: receiver?, folder })
     }
 
-    pub(crate) fn requests(&mut self) -> Result<FarRequests, Trouble> {
-        let line = self.process.ask("requests")?;
+    pub(crate) fn counts(&mut self) -> Result<FarCounts, Trouble> {
+        let line = self.process.ask("counts")?;
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [points, total, instances, counted] = numbers[..] else {
+        let [instances, ref items @ ..] = numbers[..] else {
             return Err(format!("the backends' process says {line}").into());
         };
-        Ok(FarRequests { points, total, instances, counted })
+        match ItemCounts::from_numbers(items)[..] {
+            [points, total, counted] => Ok(FarCounts { points, total, instances, counted }),
+            _ => Err(format!("the backends' process says {line}").into()),
+        }
     }
 
     /// Messages to the Agent, packed. Of what a Unix socket takes nothing is lost.
     pub(crate) fn statsd(&self) -> StatsdConfig {
-        StatsdConfig::default().socket(StatsdSocket::UnixDatagram(self.agent())).packed(true)
+        statsd_to(StatsdSocket::UnixDatagram(self.agent()))
     }
 
     /// Starts all four exporters. Where the page is.
@@ -86,41 +99,31 @@ fn address(line: &str) -> Result<SocketAddr, Trouble> {
 
 /// The backends, until nobody asks for them any more.
 fn serve<R: Runtime>(lines: &mut LineStream, agent: &Path) -> Result<(), Trouble> {
-    let points = Arc::new(Mutex::new(HashSet::new()));
-    let (stored, hashes) = (points.clone(), RandomState::new());
+    let points = <Arc<Mutex<StoredPoints>>>::default();
+    let stored = points.clone();
     let influxdb = HttpServer::start(move |post, _| {
-        let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in post.body.lines() {
-            // A point is the one of its series and its time; what is between has no blank, and names may have.
-            let mut parts = line.rsplitn(3, ' ');
-            let (time, _, series) = (parts.next(), parts.next(), parts.next());
-            stored.insert(hashes.hash_one((series, time)));
-        }
+        stored.lock().unwrap_or_else(PoisonError::into_inner).take(&post.body);
         HttpReply::Status(204)
     });
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
-    let counted = Arc::new(AtomicU64::new(0));
+    let counted = Arc::new(SharedCounts::default());
     let (socket, count) = (UnixDatagram::bind(agent)?, counted.clone());
     thread::spawn(move || {
         let mut packet = vec![0; 65_536];
         while let Ok(length) = socket.recv(&mut packet) {
-            let text = String::from_utf8_lossy(&packet[..length]);
-            let requests = text.lines().filter(|line| line.starts_with("loaddensity.requests:1|c"));
-            count.fetch_add(requests.count() as u64, Ordering::SeqCst);
+            count.add(in_packet(&packet[..length]));
         }
     });
     lines.say(&influxdb.address.to_string())?;
     lines.say(&receiver.address.to_string())?;
+    let mut totals = LastTotals::default();
     while lines.hear()?.is_some() {
-        let points = points.lock().unwrap_or_else(PoisonError::into_inner).len();
-        let mut totals = BTreeMap::new();
-        for export in receiver.exports() {
-            let [.., instance] = &export.identity;
-            totals.insert(instance.clone(), export.sums().requests);
+        let points = points.lock().unwrap_or_else(PoisonError::into_inner).counts();
+        for export in receiver.exports_after(totals.exports) {
+            totals.take(&export.message);
         }
-        let (total, instances) = (totals.values().sum::<u64>(), totals.len());
-        let counted = counted.load(Ordering::SeqCst);
-        lines.say(&format!("{points} {total} {instances} {counted}"))?;
+        let items = ItemCounts::as_words(&[points, totals.counts(), counted.get()]);
+        lines.say(&format!("{} {items}", totals.instances()))?;
     }
     Ok(())
 }

@@ -1,14 +1,17 @@
 //! Load generators that send to backends in another process over every transport.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporter, Report, StatsdConfig, StatsdSocket};
 
 use crate::backend_process::{BackendCounts, BackendProcess};
-use crate::backends::{any_page, influxdb_at, otlp_at, statsd_at};
+use crate::backends::{any_page, influxdb_at, otlp_at, statsd_at, statsd_to};
 use crate::course::{Course, Trouble};
-use crate::law::{account_of, check_datagrams, check_reasons, check_stored};
+use crate::items::ItemCounts;
+use crate::law::{account_of, check_backend, check_datagrams, check_reasons};
 use crate::load_generator::LoadGenerator;
 
 /// Requests a millisecond. A ring then lasts for two seconds without the pump.
@@ -34,10 +37,7 @@ pub(crate) struct Reports {
 impl<R: Runtime> GeneratorSet<R> {
     /// They are ready when something has come over each transport.
     pub(crate) fn start(backends: &mut BackendProcess) -> Result<Self, Trouble> {
-        let over = |socket| {
-            let config = StatsdConfig::default().socket(socket).packed(true);
-            LoadGenerator::start(PACE, |exporters| exporters.start_statsd_sink(config))
-        };
+        let over = |socket| LoadGenerator::start(PACE, |exporters| exporters.start_statsd_sink(statsd_to(socket)));
         let generators = Self {
             tcp: LoadGenerator::start(PACE, |exporters| {
                 exporters.start_influxdb_sink(influxdb_at(backends.influxdb()))?;
@@ -46,13 +46,14 @@ impl<R: Runtime> GeneratorSet<R> {
             })?,
             // A datagram for each message, so that datagrams can be counted.
             udp: LoadGenerator::start(PACE, |exporters| {
-                exporters.start_statsd_sink(statsd_at(backends.udp()).packed(false))
+                exporters.start_statsd_sink(at_the_stop_alone(statsd_at(backends.udp()).packed(false)))
             })?,
             datagrams: over(StatsdSocket::UnixDatagram(backends.unix_datagrams()))?,
             streams: over(StatsdSocket::UnixStream(backends.unix_streams()))?,
         };
-        backends
-            .wait_for("something has come over each transport", |counts| counts.udp > 0 && counts.include([1; 3]))?;
+        backends.wait_for("something has come over each transport", |counts| {
+            counts.udp.requests > 0 && counts.include([ItemCounts::of_engine(1); 3])
+        })?;
         Ok(generators)
     }
 
@@ -75,27 +76,43 @@ impl Reports {
     /// The law, against what the backends have in the end.
     pub(crate) fn check(&self, backends: &mut BackendProcess) -> Result<(), Trouble> {
         let counts = backends.settled()?;
-        check_stored(account_of(&self.tcp, Exporter::Influxdb)?, counts.influxdb)?;
-        check_stored(account_of(&self.tcp, Exporter::OpenTelemetry)?, counts.otlp)?;
-        check_datagrams(account_of(&self.udp, Exporter::Statsd)?, counts.datagrams + counts.overflowed)?;
+        check_backend(&self.tcp, Exporter::Influxdb, counts.influxdb)?;
+        check_backend(&self.tcp, Exporter::OpenTelemetry, counts.otlp)?;
+        let own = own_datagrams_at_stop(&self.udp)?;
+        check_datagrams(&self.udp, counts.datagrams + counts.overflowed, own)?;
         for (report, stored) in self.unix.iter().zip([counts.unix_datagrams, counts.unix_streams]) {
-            check_stored(account_of(report, Exporter::Statsd)?, stored)?;
+            check_backend(report, Exporter::Statsd, stored)?;
         }
         Ok(())
     }
 
     /// Nothing was dropped, but for what no page has shown.
     pub(crate) fn check_all_sent(&self) -> Result<(), Trouble> {
-        let accounts = [&self.tcp, &self.udp].into_iter().chain(&self.unix).flat_map(|report| &report.accounts);
-        accounts
-            .filter(|account| account.exporter != Exporter::Prometheus)
-            .try_for_each(|account| check_reasons(account, &[]))
+        let reports = [&self.tcp, &self.udp].into_iter().chain(&self.unix);
+        let senders = reports.flat_map(|report| report.accounts.iter().map(move |account| (report, account.exporter)));
+        senders
+            .filter(|(_, exporter)| *exporter != Exporter::Prometheus)
+            .try_for_each(|(report, exporter)| check_reasons(report, exporter, &[]))
     }
 }
 
 impl BackendCounts {
-    /// Whether there are so many requests over TCP, in Unix datagrams and over Unix streams.
-    fn include(&self, [tcp, datagrams, streams]: [u64; 3]) -> bool {
-        self.influxdb >= tcp && self.otlp >= tcp && self.unix_datagrams >= datagrams && self.unix_streams >= streams
+    /// Whether there is so much over TCP, in Unix datagrams and over Unix streams.
+    fn include(&self, [tcp, datagrams, streams]: [ItemCounts; 3]) -> bool {
+        let over_tcp = self.influxdb.include(tcp) && self.otlp.include(tcp);
+        over_tcp && self.unix_datagrams.include(datagrams) && self.unix_streams.include(streams)
     }
+}
+
+/// Own instruments that are sent once, at the stop: then it is known in how many datagrams.
+pub(crate) fn at_the_stop_alone(config: StatsdConfig) -> StatsdConfig {
+    config.instruments_interval(Duration::from_secs(3_600))
+}
+
+/// How many those are where each message is a datagram: a counter, and the seven of a timer, of three series, and the counter of
+/// the run. Fewer where not all observations have left.
+pub(crate) fn own_datagrams_at_stop(report: &Report) -> Result<RangeInclusive<u64>, Trouble> {
+    const ALL: u64 = 3 * (1 + 7) + 1;
+    let account = account_of(report, AccountKind::Observations, Exporter::Statsd)?;
+    Ok(if account.sent == account.recorded { ALL..=ALL } else { 0..=ALL })
 }

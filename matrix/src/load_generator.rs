@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use loaddensity_metrics_end_to_end::load::settings;
+use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Account, Exporter, ExporterStatus, Exporters, Report, StartError};
 
 use crate::course::{Course, Trouble};
+use crate::items::ItemCounts;
 use crate::law::shut_down;
+use crate::own_instruments::settings;
 use crate::steady_load::SteadyLoad;
 
 /// The longest time that the requests of a millisecond may take, on a machine that does something else besides.
@@ -32,8 +34,8 @@ impl<R: Runtime> LoadGenerator<R> {
         Ok(Self { exporters, load })
     }
 
-    /// Requests until now.
-    pub(crate) fn recorded(&self) -> u64 {
+    /// Until now.
+    pub(crate) fn recorded(&self) -> ItemCounts {
         self.load.recorded()
     }
 
@@ -49,8 +51,12 @@ impl<R: Runtime> LoadGenerator<R> {
     }
 
     /// An exporter's account until now.
-    pub(crate) fn account(&self, exporter: Exporter) -> Account {
-        self.exporters.registry().account(exporter)
+    pub(crate) fn account(&self, kind: AccountKind, exporter: Exporter) -> Account {
+        let registry = self.exporters.registry();
+        match kind {
+            AccountKind::Observations => registry.observation_account(exporter),
+            _ => registry.account(exporter),
+        }
     }
 
     /// Where the page is.

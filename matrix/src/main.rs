@@ -7,11 +7,13 @@ mod course;
 mod far_backends;
 mod generators;
 mod hostile;
+mod items;
 mod law;
 mod leftovers;
 mod load_generator;
 mod memory;
 mod namespace;
+mod own_instruments;
 mod process;
 mod relay;
 mod resources;
@@ -32,7 +34,7 @@ use clap::Parser;
 use crate::scenario::{MatrixRuntime, SCENARIOS};
 
 /// Runs exporters on real sockets, and lets everything go wrong that goes wrong in the field. Prints a Markdown table. Exits
-/// with 1 where a request was lost in silence, a stop was late or a scenario did not end, and with 2 where this machine cannot
+/// with 1 where a request or an observation was lost in silence, a stop was late or a scenario did not end, and with 2 where this machine cannot
 /// run one: which rights or programs it lacks is said.
 #[derive(Debug, Parser)]
 #[command(name = "matrix", verbatim_doc_comment)]

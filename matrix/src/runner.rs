@@ -96,6 +96,9 @@ fn in_a_process(scenario: &Scenario, seed: u64, runtime: MatrixRuntime) -> Resul
     let mut child = program(scenario)?
         // With one arena of the allocator, what is freed is used again, whichever thread frees it: memory that grows is kept.
         .env("MALLOC_ARENA_MAX", "1")
+        // What is larger than this is given back as soon as it is freed, as rows of own instruments are. Else the allocator learns
+        // from them to keep as much, some runs more than others.
+        .env("MALLOC_MMAP_THRESHOLD_", "131072")
         .args(["--one", scenario.name, "--runtime", runtime.as_str(), "--seed", &seed.to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

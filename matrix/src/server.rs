@@ -8,6 +8,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 
 use crate::backends::{WellHttpReceiver, WellInfluxdb, WellReceiver};
 use crate::course::Trouble;
+use crate::items::ItemCounts;
 use crate::relay::Relay;
 
 /// What an exporter speaks.
@@ -59,11 +60,11 @@ impl WellBackend {
         }
     }
 
-    fn requests(&self) -> u64 {
+    fn counts(&self) -> ItemCounts {
         match self {
-            Self::Influxdb(backend) => backend.requests(),
-            Self::Grpc(backend) => backend.requests(),
-            Self::OtlpHttp(backend) => backend.requests(),
+            Self::Influxdb(backend) => backend.counts(),
+            Self::Grpc(backend) => backend.counts(),
+            Self::OtlpHttp(backend) => backend.counts(),
         }
     }
 }
@@ -93,9 +94,9 @@ impl RelayedServer {
         self.relay = None;
     }
 
-    /// Requests that the backend has.
-    pub(crate) fn requests(&self) -> u64 {
-        self.backend.requests()
+    /// What the backend has.
+    pub(crate) fn counts(&self) -> ItemCounts {
+        self.backend.counts()
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {

@@ -4,13 +4,15 @@
 use std::thread;
 use std::time::Duration;
 
-use loaddensity_metrics_end_to_end::load::settings;
+use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Account, DropReason, ExporterStatus, Exporters};
 
 use crate::backends::{influxdb_at, otlp_at, otlp_http_at};
 use crate::course::{Course, Trouble};
-use crate::law::{account_of, check_stored, shut_down, wait_until};
+use crate::items::{ItemCounts, KINDS};
+use crate::law::{account_in, account_of, check_backend, check_reasons, shut_down, wait_until};
+use crate::own_instruments::settings;
 use crate::relay::{Manner, Relay};
 use crate::server::{RelayedServer, ServerProtocol};
 use crate::steady_load::SteadyLoad;
@@ -120,14 +122,14 @@ impl<R: Runtime> ServerSite<R> {
         let (server, mut looks) = (&self.servers[protocol as usize], 0);
         let before = self.load[protocol.place()].recorded();
         loop {
-            let (status, stored) = (self.status(protocol)?, server.requests());
-            let dropped = status.account.dropped.total();
-            if status.last_error.is_none() && stored.min(status.account.sent) + dropped >= before {
+            let (status, stored) = (self.status(protocol)?, server.counts());
+            let [requests, observations] = KINDS.map(|kind| has_arrived(&status, kind, stored, before));
+            if status.last_error.is_none() && requests? && observations? {
                 return Ok(());
             }
             looks += 1;
             if looks > MOST_LOOKS {
-                return Err(format!("{protocol:?} has {stored} of {before} requests: {status:?}").into());
+                return Err(format!("{protocol:?} has {stored:?} of {before:?}: {status:?}").into());
             }
             thread::sleep(Duration::from_millis(2));
         }
@@ -140,15 +142,15 @@ impl<R: Runtime> ServerSite<R> {
         course: &mut Course,
         deadline: Duration,
         reasons_of: impl Fn(ServerProtocol) -> Vec<DropReason>,
-    ) -> Result<Vec<(ServerProtocol, Account)>, Trouble> {
+    ) -> Result<Vec<(ServerProtocol, AccountKind, Account)>, Trouble> {
         let mut reports = Vec::new();
         let mut recorded = Vec::new();
         for load in self.load {
-            let (requests, slowest) = load.stop()?;
+            let (counts, slowest) = load.stop()?;
             if slowest > MOST_OF_AN_ENGINE {
                 return Err(format!("recording a millisecond's requests took {slowest:?}").into());
             }
-            recorded.push(requests);
+            recorded.push(counts);
         }
         for (exporters, recorded) in self.exporters.into_iter().zip(recorded) {
             reports.push(shut_down(course, exporters, deadline, recorded)?);
@@ -159,19 +161,24 @@ impl<R: Runtime> ServerSite<R> {
                 relay.behave(Manner::Well);
                 wait_until("all connections are closed after a stop", || relay.open() == 0)?;
             }
-            let account = *account_of(&reports[server.protocol.place()], server.protocol.exporter())?;
-            check_stored(&account, server.requests())?;
-            let reasons = reasons_of(server.protocol);
-            if let Some((reason, count)) =
-                account.dropped.iter().find(|(reason, count)| *count != 0 && !reasons.contains(reason))
-            {
-                return Err(format!(
-                    "{count} requests were dropped as {reason:?}, where only {reasons:?} was expected: {account:?}"
-                )
-                .into());
+            let (report, exporter) = (&reports[server.protocol.place()], server.protocol.exporter());
+            check_backend(report, exporter, server.counts())?;
+            check_reasons(report, exporter, &reasons_of(server.protocol))?;
+            for kind in KINDS {
+                accounts.push((server.protocol, kind, *account_of(report, kind, exporter)?));
             }
-            accounts.push((server.protocol, account));
         }
         Ok(accounts)
     }
+}
+
+/// Whether a server has what was recorded `before` and was not dropped, and the exporter knows it.
+fn has_arrived(
+    status: &ExporterStatus,
+    kind: AccountKind,
+    stored: ItemCounts,
+    before: ItemCounts,
+) -> Result<bool, Trouble> {
+    let account = account_in(status, kind)?;
+    Ok(stored.of(kind).min(account.sent) + account.dropped.total() >= before.of(kind))
 }

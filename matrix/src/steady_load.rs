@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use loaddensity_metrics_end_to_end::load::TestEngine;
 use loaddensity_metrics_shell::{Registry, Sample};
 
-/// Requests at a steady pace, until it is stopped.
+use crate::items::ItemCounts;
+use crate::own_instruments::DeclaredInstruments;
+
+/// Requests at a steady pace, with observations, until it is stopped.
 pub(crate) struct SteadyLoad {
     control: Arc<TrafficControl>,
     thread: JoinHandle<()>,
@@ -17,6 +20,7 @@ pub(crate) struct SteadyLoad {
 #[derive(Default)]
 struct TrafficControl {
     is_over: AtomicBool,
+    /// Requests.
     recorded: AtomicU64,
     /// The longest time that a millisecond's requests took, in nanoseconds.
     slowest: AtomicU64,
@@ -25,20 +29,28 @@ struct TrafficControl {
 impl SteadyLoad {
     /// So many requests a millisecond.
     pub(crate) fn start(registry: Registry<'static>, a_millisecond: u64) -> Self {
+        let own = DeclaredInstruments::declare(registry);
         let mut engine = TestEngine::new(registry);
         Self::recording(move || {
+            let before = engine.sums.requests;
             engine.record(a_millisecond);
+            for number in before..before + a_millisecond {
+                let series = engine.series_of(number);
+                own.observe(&mut engine.recorder, series);
+            }
             engine.sums.requests
         })
     }
 
     /// The same of one series, without times: the exporters give them.
     pub(crate) fn start_without_times(registry: Registry<'static>, a_millisecond: u64) -> Self {
+        let own = DeclaredInstruments::declare(registry);
         let (mut recorder, mut recorded) = (registry.recorder(), 0);
         let series = recorder.series("GET", "/x");
         Self::recording(move || {
             for _ in 0..a_millisecond {
                 recorder.record(series, Sample::ok(Duration::from_millis(2)));
+                own.observe(&mut recorder, series);
             }
             recorded += a_millisecond;
             recorded
@@ -61,16 +73,22 @@ impl SteadyLoad {
         Self { control, thread }
     }
 
-    /// Requests until now.
-    pub(crate) fn recorded(&self) -> u64 {
-        self.control.recorded.load(Ordering::SeqCst)
+    /// Until now.
+    pub(crate) fn recorded(&self) -> ItemCounts {
+        self.control.recorded()
     }
 
-    /// Stops it. How many requests it has recorded, and the longest time that those of a millisecond took.
-    pub(crate) fn stop(self) -> Result<(u64, Duration), String> {
+    /// Stops it. What it has recorded, and the longest time that those of a millisecond took.
+    pub(crate) fn stop(self) -> Result<(ItemCounts, Duration), String> {
         self.control.is_over.store(true, Ordering::SeqCst);
         self.thread.join().map_err(|_| "the engine's thread panicked".to_owned())?;
         let slowest = Duration::from_nanos(self.control.slowest.load(Ordering::SeqCst));
-        Ok((self.control.recorded.load(Ordering::SeqCst), slowest))
+        Ok((self.control.recorded(), slowest))
+    }
+}
+
+impl TrafficControl {
+    fn recorded(&self) -> ItemCounts {
+        ItemCounts::of_engine(self.recorded.load(Ordering::SeqCst))
     }
 }

@@ -1,16 +1,18 @@
 //! The Datadog Agent's end of a Unix socket, which comes and goes.
 
+use std::fs;
 use std::io::{self, Read as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{fs, str};
 
 use socket2::SockRef;
+
+use crate::items::{ItemCounts, SharedCounts, in_packet};
 
 /// What a Unix socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub(crate) enum SocketKind {
     Stream,
 }
 
-/// An Agent that counts the requests it reads.
+/// An Agent that counts what it reads.
 pub(crate) struct UnixAgent {
     path: PathBuf,
     shared: Arc<AgentReads>,
@@ -30,7 +32,7 @@ pub(crate) struct UnixAgent {
 
 #[derive(Default)]
 struct AgentReads {
-    requests: AtomicU64,
+    counts: SharedCounts,
     is_over: AtomicBool,
     streams: Mutex<Vec<UnixStream>>,
 }
@@ -58,19 +60,19 @@ impl UnixAgent {
         Ok(Self { path: path.to_owned(), shared, reading, refuse })
     }
 
-    /// Requests until now.
-    pub(crate) fn requests(&self) -> u64 {
-        self.shared.requests.load(Ordering::SeqCst)
+    /// Until now.
+    pub(crate) fn counts(&self) -> ItemCounts {
+        self.shared.counts.get()
     }
 
     /// Removes the file, takes nothing more, and reads what the kernel has taken until then: so nothing is lost in its
-    /// queues, and what is counted is exactly what was sent. How many requests that were in all.
-    pub(crate) fn close(self) -> u64 {
+    /// queues, and what is counted is exactly what was sent. What that was in all.
+    pub(crate) fn close(self) -> ItemCounts {
         let _ = fs::remove_file(&self.path);
         (self.refuse)();
         self.shared.is_over.store(true, Ordering::SeqCst);
         let _ = self.reading.join();
-        self.shared.requests.load(Ordering::SeqCst)
+        self.shared.counts.get()
     }
 }
 
@@ -79,7 +81,7 @@ impl AgentReads {
     fn read_datagrams(&self, socket: &UnixDatagram) {
         let mut datagram = vec![0; 65_536];
         while let Ok(length @ 1..) = socket.recv(&mut datagram) {
-            self.requests.fetch_add(requests_in(&datagram[..length]), Ordering::SeqCst);
+            self.counts.add(in_packet(&datagram[..length]));
         }
     }
 
@@ -114,16 +116,8 @@ impl AgentReads {
                 if stream.read_exact(&mut packet).is_err() {
                     break;
                 }
-                shared.requests.fetch_add(requests_in(&packet), Ordering::SeqCst);
+                shared.counts.add(in_packet(&packet));
             }
         }))
     }
-}
-
-/// The requests that the counters of a packet add up to.
-pub(crate) fn requests_in(packet: &[u8]) -> u64 {
-    let lines = str::from_utf8(packet).unwrap_or_default().lines();
-    let counts =
-        lines.filter_map(|line| line.strip_prefix("loaddensity.requests:")?.split('|').next()?.parse::<u64>().ok());
-    counts.sum()
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Account, Exporter, Exporters, HeapStorage, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig,
-    Registry, Settings, SizeError, StatsdConfig,
+    Account, Exporter, Exporters, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Registry,
+    Settings, StatsdConfig,
 };
 use serde_json::Value;
 
@@ -46,13 +46,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const LINE_BYTES: usize = 440;
 /// As many lines of requests, which have more than 110 bytes.
 const LINES: u64 = 3;
-
-/// Room for the engine's two instruments; else the sizes of the default storage.
-fn storage() -> Result<Registry<'static>, SizeError> {
-    let storage = HeapStorage::builder(511, 12, 65_536).counters(1).histograms(1).build()?;
-    // The exporters' thread may use it until the process ends.
-    Ok(Box::leak(Box::new(storage)).registry())
-}
 
 /// Runs the demo for `seconds` at `rate` requests per second and prints what came of it.
 pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64, form: ResultForm) -> ExitCode {
@@ -96,7 +89,7 @@ fn demonstrate<R: Runtime>(
         messages: DatagramCollector::start()?,
         otlp: OtlpReceiver::start::<R>()?,
     };
-    let exporters = Exporters::<R>::start(Settings::on(storage()?))?;
+    let exporters = Exporters::<R>::start(Settings::on(engine::storage()?))?;
     let page = start_all(&exporters, &receivers)?;
     form.words(format_args!("{}", report::opening(runtime, target.address(), page, seconds, rate)))?;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::{
-    Counter, ErrorKind, Gauge, GaugeError, Histogram, InstrumentError, LocalRecorder, Outcome, Registry, Sample,
-    Series, Timestamp, TraceContext, Unit,
+    Counter, ErrorKind, Gauge, GaugeError, HeapStorage, Histogram, InstrumentError, LocalRecorder, Outcome, Registry,
+    Sample, Series, SizeError, Timestamp, TraceContext, Unit,
 };
 
 /// A request that was answered in full.
@@ -52,6 +52,12 @@ pub(crate) struct EngineInstruments {
 /// The names of these instruments.
 pub(crate) const TIME_TO_FIRST_BYTE: &str = "time_to_first_byte";
 pub(crate) const ITERATIONS: &str = "iterations";
+
+/// Storage with room for them; else with the sizes of the default one. The exporters' thread may use it until the process ends.
+pub(crate) fn storage() -> Result<Registry<'static>, SizeError> {
+    let storage = HeapStorage::builder(511, 12, 65_536).counters(1).histograms(1).build()?;
+    Ok(Box::leak(Box::new(storage)).registry())
+}
 
 impl EngineInstruments {
     pub(crate) fn declare(registry: Registry<'static>) -> Result<Self, InstrumentError> {

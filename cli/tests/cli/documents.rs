@@ -191,8 +191,10 @@ fn a_backend_that_is_missed_only_at_the_end_is_named_with_its_settings() {
         assert!(ended.stderr.contains(&format!("warning: {start}")), "{start}:\n{}", ended.stderr);
     }
     assert!(!ended.stderr.contains(SECRET) && !ended.stdout.contains(SECRET), "{}{}", ended.stderr, ended.stdout);
+    // Of requests, and of observations.
     let rows: Vec<&str> = ended.stdout.lines().filter(|line| line.starts_with("influxdb  ")).collect();
-    assert!(rows.len() == 2 && rows[0].ends_with("(run 1 of 2)") && rows[1].ends_with("(run 2 of 2)"), "{rows:?}");
+    let is_run = |(row, run): (&&str, u32)| row.ends_with(&format!("(run {run} of 2)"));
+    assert!(rows.len() == 4 && rows.iter().zip([1, 2, 1, 2]).all(is_run), "{rows:?}");
 }
 
 #[test]

@@ -161,13 +161,14 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
         self.clear_up_to(series);
         let (number, is_begun) = (instrument.observations(series), self.is_begun);
         let Some((shape, [kept, came])) = self.pair(instrument, series) else { return };
-        let more = number.wrapping_sub(ObservedShape::observations(kept));
         // What is unchanged is not written, nor are its buckets read: a value that is there before it is counted has time.
-        if more == 0 {
+        if number == ObservedShape::observations(kept) {
             return;
         }
         let Some(now) = room.row.get_mut(..shape.words()) else { return };
-        shape.read(instrument, series, number, &mut room.lanes, now);
+        let read = |number| shape.read(instrument, series, number, &mut room.lanes, now);
+        read_undisturbed(number, read, || instrument.observations(series));
+        let more = ObservedShape::observations(now).wrapping_sub(ObservedShape::observations(kept));
         let additive = kept.len();
         if is_begun {
             for (sum, (now, kept)) in came.iter_mut().zip(now.iter().zip(&*kept)) {
@@ -279,6 +280,25 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ObservedRows<M> {
     }
 }
 
+/// How often a row is read at most. Where calls come faster than it is read, the last reading counts.
+const READINGS: usize = 4;
+
+/// Reads a row of which there were `before` calls, and again, with the new number, where calls have come meanwhile.
+///
+/// A value that comes between the number and the values is shown in an earlier interval than its call. Where an exporter starts or
+/// stops just then, that is another run's, or nobody's: its backend would have a value more or less than its account says.
+fn read_undisturbed(before: u64, mut read: impl FnMut(u64), number: impl Fn() -> u64) {
+    let mut before = before;
+    for _ in 0..READINGS {
+        read(before);
+        let after = number();
+        if after == before {
+            break;
+        }
+        before = after;
+    }
+}
+
 #[cfg(feature = "alloc")]
 impl ObservedRows<Vec<u64>> {
     /// As [`new`](Self::new), in memory of the allocator's. But what was counted before is read by
@@ -385,5 +405,36 @@ struct RowReading {
 impl RowReading {
     const fn new() -> Self {
         Self { row: [0; MAX_OBSERVED_WORDS], lanes: LaneSums::NONE }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+
+    use core::cell::{Cell, RefCell};
+    use std::vec::Vec;
+
+    use super::{READINGS, read_undisturbed};
+
+    /// The numbers with which a row is read that has two calls at first, while so many calls come during each reading.
+    fn readings(meanwhile: &[u64]) -> Vec<u64> {
+        let (number, readings) = (Cell::new(2), RefCell::new(Vec::new()));
+        let read = |before| {
+            let coming = meanwhile.get(readings.borrow().len()).unwrap_or(&0);
+            readings.borrow_mut().push(before);
+            number.set(number.get() + coming);
+        };
+        read_undisturbed(2, read, || number.get());
+        readings.into_inner()
+    }
+
+    #[test]
+    fn a_row_is_read_again_where_calls_have_come_meanwhile() {
+        assert_eq!(readings(&[]), [2]);
+        assert_eq!(readings(&[5]), [2, 7]);
+        assert_eq!(readings(&[1, 1]), [2, 3, 4]);
+        // An engine that never pauses does not hold up who reads.
+        assert_eq!(readings(&[1; 100]).len(), READINGS);
     }
 }

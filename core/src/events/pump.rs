@@ -16,7 +16,7 @@ use crate::registry::account::{Account, AccountKind};
 use crate::registry::accounts::Accounts;
 use crate::registry::exporter::Exporter;
 use crate::registry::ledger::{self, Ledger};
-use crate::registry::parts::{RingWords, ShardWords};
+use crate::registry::parts::RingHeader;
 use crate::registry::ring::{self, EVENT_WORDS, OBSERVATION_WORDS};
 use crate::request::sample::Timestamp;
 
@@ -94,20 +94,20 @@ impl<'a> Pump<'a> {
     pub fn drain_slices(&mut self, deliver: impl FnMut(&[Event])) -> u64 {
         self.note_gap();
         let parts = self.registry.parts;
-        self.drain_rings(RingWords::REQUESTS, (parts.rings, parts.spill_ring), deliver)
+        self.drain_rings(AccountKind::Requests, (parts.rings, parts.spill_ring), deliver)
     }
 
     /// The same for observations, each of which gets the current time. Returns how many there were: none where the storage has
     /// no rings for them.
     pub fn drain_observations(&mut self, deliver: impl FnMut(&[Observation])) -> u64 {
         let rings = self.registry.parts.seldom.observation_rings();
-        self.drain_rings(RingWords::OBSERVATIONS, (rings.own, rings.spill), deliver)
+        self.drain_rings(AccountKind::Observations, (rings.own, rings.spill), deliver)
     }
 
     #[inline]
     fn drain_rings<T: Drained<WORDS>, const WORDS: usize, const SLOT: usize>(
         &self,
-        words: RingWords,
+        kind: AccountKind,
         (rings, spill_ring): (&[[AtomicU64; WORDS]], &[[AtomicU64; SLOT]]),
         deliver: impl FnMut(&[T]),
     ) -> u64 {
@@ -120,17 +120,18 @@ impl<'a> Pump<'a> {
         let mut taken = 0;
         for (number, shard) in parts.shards.iter().enumerate() {
             let ring = &rings[number * ring_size..][..ring_size];
-            let mut stamps = clock.of(number as u64, shard[words.last_timestamp].load(Ordering::Relaxed));
+            let header = RingHeader::of(kind, shard);
+            let mut stamps = clock.of(number as u64, header.last_timestamp.load(Ordering::Relaxed));
             let stamp = |words| slice.add(T::from_words(words).stamped(&mut stamps));
-            let came = ring::drain(ring, &shard[words.head], &shard[words.tail], stamp);
-            note_visit(shard, words, stamps.last, came, ring_size);
+            let came = ring::drain(ring, header.head, header.tail, stamp);
+            note_visit(header, stamps.last, came, ring_size);
             taken += came;
         }
-        let number = parts.shards.len() as u64;
-        let mut stamps = clock.of(number, parts.spill[words.last_timestamp].load(Ordering::Relaxed));
+        let (number, header) = (parts.shards.len() as u64, RingHeader::of(kind, parts.spill));
+        let mut stamps = clock.of(number, header.last_timestamp.load(Ordering::Relaxed));
         let stamp = |words| slice.add(T::from_words(words).stamped(&mut stamps));
-        let came = ring::drain_shared(spill_ring, &parts.spill[words.tail], stamp);
-        note_visit(parts.spill, words, stamps.last, came, ring_size);
+        let came = ring::drain_shared(spill_ring, header.tail, stamp);
+        note_visit(header, stamps.last, came, ring_size);
         slice.flush();
         taken + came
     }
@@ -228,16 +229,16 @@ const fn bit(exporter: Exporter) -> u64 {
 
 /// Stores the shard's last timestamp and, if never so many events came between two visits, how many did: those that the
 /// ring held, or a full ring and those that it refused.
-fn note_visit(shard: &ShardWords, words: RingWords, last: u64, came: u64, ring_size: usize) {
+fn note_visit(header: RingHeader<'_>, last: u64, came: u64, ring_size: usize) {
     // Relaxed, here and below: only the pump writes these words but for the count of refused events, a figure that is
     // read whole.
-    shard[words.last_timestamp].store(last, Ordering::Relaxed);
-    let refused = shard[words.refused].load(Ordering::Relaxed);
-    let news = refused.wrapping_sub(shard[words.refused_seen].load(Ordering::Relaxed));
+    header.last_timestamp.store(last, Ordering::Relaxed);
+    let refused = header.refused.load(Ordering::Relaxed);
+    let news = refused.wrapping_sub(header.refused_seen.load(Ordering::Relaxed));
     let needed = if news == 0 { came } else { ring_size as u64 + news };
-    shard[words.refused_seen].store(refused, Ordering::Relaxed);
-    if needed > shard[words.needed].load(Ordering::Relaxed) {
-        shard[words.needed].store(needed, Ordering::Relaxed);
+    header.refused_seen.store(refused, Ordering::Relaxed);
+    if needed > header.needed.load(Ordering::Relaxed) {
+        header.needed.store(needed, Ordering::Relaxed);
     }
 }
 

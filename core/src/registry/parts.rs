@@ -55,39 +55,38 @@ pub(crate) mod shard_word {
     pub(crate) const OBSERVED_NEEDED: usize = 23;
 }
 
-/// Where the header of a shard has the words of a ring.
+/// What the header of a shard has of one of its rings. `shard_word` says what the words are.
 #[derive(Clone, Copy)]
-pub(crate) struct RingWords {
-    pub(crate) head: usize,
-    pub(crate) refused: usize,
-    pub(crate) tail: usize,
-    pub(crate) last_timestamp: usize,
-    pub(crate) refused_seen: usize,
-    pub(crate) needed: usize,
+pub(crate) struct RingHeader<'a> {
+    pub(crate) head: &'a AtomicU64,
+    pub(crate) refused: &'a AtomicU64,
+    pub(crate) tail: &'a AtomicU64,
+    pub(crate) last_timestamp: &'a AtomicU64,
+    pub(crate) refused_seen: &'a AtomicU64,
+    pub(crate) needed: &'a AtomicU64,
 }
 
-impl RingWords {
-    pub(crate) const REQUESTS: Self = Self {
-        head: shard_word::HEAD,
-        refused: shard_word::REFUSED,
-        tail: shard_word::TAIL,
-        last_timestamp: shard_word::LAST_TIMESTAMP,
-        refused_seen: shard_word::REFUSED_SEEN,
-        needed: shard_word::NEEDED,
-    };
-    pub(crate) const OBSERVATIONS: Self = Self {
-        head: shard_word::OBSERVED_HEAD,
-        refused: shard_word::OBSERVED_REFUSED,
-        tail: shard_word::OBSERVED_TAIL,
-        last_timestamp: shard_word::OBSERVED_LAST_TIMESTAMP,
-        refused_seen: shard_word::OBSERVED_REFUSED_SEEN,
-        needed: shard_word::OBSERVED_NEEDED,
-    };
-
-    pub(crate) const fn of(kind: AccountKind) -> Self {
+impl<'a> RingHeader<'a> {
+    /// That of the ring of requests, or of observations.
+    #[inline]
+    pub(crate) const fn of(kind: AccountKind, shard: &'a ShardWords) -> Self {
         match kind {
-            AccountKind::Requests => Self::REQUESTS,
-            AccountKind::Observations => Self::OBSERVATIONS,
+            AccountKind::Requests => Self {
+                head: &shard[shard_word::HEAD],
+                refused: &shard[shard_word::REFUSED],
+                tail: &shard[shard_word::TAIL],
+                last_timestamp: &shard[shard_word::LAST_TIMESTAMP],
+                refused_seen: &shard[shard_word::REFUSED_SEEN],
+                needed: &shard[shard_word::NEEDED],
+            },
+            AccountKind::Observations => Self {
+                head: &shard[shard_word::OBSERVED_HEAD],
+                refused: &shard[shard_word::OBSERVED_REFUSED],
+                tail: &shard[shard_word::OBSERVED_TAIL],
+                last_timestamp: &shard[shard_word::OBSERVED_LAST_TIMESTAMP],
+                refused_seen: &shard[shard_word::OBSERVED_REFUSED_SEEN],
+                needed: &shard[shard_word::OBSERVED_NEEDED],
+            },
         }
     }
 }

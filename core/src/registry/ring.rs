@@ -120,7 +120,8 @@ pub(crate) fn push_shared<const WORDS: usize, const SLOT: usize>(
         let index = slot_of(position, slots.len());
         let Some(slot) = slots.get(index) else { return false };
         // Acquire pairs with the release in `drain_shared` that freed the slot.
-        let turn = slot[WORDS].load(Ordering::Acquire).wrapping_add(index as u64);
+        let Some((turn_word, words)) = slot.split_last() else { return false };
+        let turn = turn_word.load(Ordering::Acquire).wrapping_add(index as u64);
         if turn != position {
             if turn < position {
                 return false;
@@ -131,10 +132,10 @@ pub(crate) fn push_shared<const WORDS: usize, const SLOT: usize>(
         // Relaxed: the exchange only decides which thread may write; the sequence number publishes the words.
         match head.compare_exchange_weak(position, position + 1, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => {
-                for (word, value) in slot.iter().zip(event) {
+                for (word, value) in words.iter().zip(event) {
                     word.store(value, Ordering::Relaxed);
                 }
-                slot[WORDS].store((position + 1).wrapping_sub(index as u64), Ordering::Release);
+                turn_word.store((position + 1).wrapping_sub(index as u64), Ordering::Release);
                 return true;
             }
             Err(now) => position = now,
@@ -153,15 +154,15 @@ pub(crate) fn drain_shared<const WORDS: usize, const SLOT: usize>(
     let mut position = start;
     while position - start < slots.len() as u64 {
         let index = slot_of(position, slots.len());
-        let slot = &slots[index];
+        let Some((turn_word, words)) = slots.get(index).and_then(|slot| slot.split_last()) else { break };
         // Acquire pairs with the release in `push_shared` that filled the slot.
-        if slot[WORDS].load(Ordering::Acquire).wrapping_add(index as u64) != position + 1 {
+        if turn_word.load(Ordering::Acquire).wrapping_add(index as u64) != position + 1 {
             break;
         }
-        deliver(read(slot));
+        deliver(read(words));
         let free = (position + slots.len() as u64).wrapping_sub(index as u64);
         // Release: the slot is free for the next round only when our reads of it are done.
-        slot[WORDS].store(free, Ordering::Release);
+        turn_word.store(free, Ordering::Release);
         position += 1;
         tail.store(position, Ordering::Release);
     }

@@ -13,8 +13,9 @@ use loaddensity_metrics_end_to_end::scraper::ScrapeClient;
 use loaddensity_metrics_tokio::Tokio;
 
 use crate::backends::{WellInfluxdb, WellReceiver};
+use crate::items::{ItemCounts, SharedCounts, in_packet, is_of_own, on_page};
 use crate::relay::Relay;
-use crate::unix_agent::{SocketKind, UnixAgent, requests_in};
+use crate::unix_agent::{SocketKind, UnixAgent};
 
 /// Serves until standard input ends. The Unix sockets are in `folder`.
 pub(crate) fn serve(folder: &Path) -> ExitCode {
@@ -56,16 +57,17 @@ struct Serving {
     /// Before the two, at the address that was asked for.
     relays: [Relay; 2],
     agents: Vec<(PathBuf, SocketKind, Option<UnixAgent>)>,
-    /// Requests that earlier agents had, by kind.
-    had: [u64; 2],
+    /// What earlier agents had, by kind.
+    had: [ItemCounts; 2],
 }
 
 #[derive(Default)]
 struct ReceivedCounts {
-    requests: AtomicU64,
+    items: SharedCounts,
     datagrams: AtomicU64,
+    own_datagrams: AtomicU64,
     scrapes: AtomicU64,
-    scraped: AtomicU64,
+    scraped: SharedCounts,
 }
 
 impl Serving {
@@ -77,7 +79,9 @@ impl Serving {
         thread::spawn(move || {
             let mut datagram = vec![0; 65_536];
             while let Ok(length) = socket.recv(&mut datagram) {
-                shared.requests.fetch_add(requests_in(&datagram[..length]), Ordering::SeqCst);
+                let datagram = &datagram[..length];
+                shared.items.add(in_packet(datagram));
+                shared.own_datagrams.fetch_add(u64::from(is_of_own(datagram)), Ordering::SeqCst);
                 shared.datagrams.fetch_add(1, Ordering::SeqCst);
             }
         });
@@ -88,7 +92,7 @@ impl Serving {
             UnixAgent::bind(kind, &path).map(|agent| (path, kind, Some(agent)))
         });
         let agents = agents.into_iter().collect::<io::Result<_>>()?;
-        Ok(Self { udp, received, influxdb, otlp, relays, agents, had: [0; 2] })
+        Ok(Self { udp, received, influxdb, otlp, relays, agents, had: [ItemCounts::default(); 2] })
     }
 
     fn addresses(&self) -> io::Result<String> {
@@ -99,25 +103,19 @@ impl Serving {
     /// The numbers of `BackendCounts`, in its order.
     fn counts(&self) -> String {
         let of = |number: &AtomicU64| number.load(Ordering::SeqCst);
-        let unix = |at: usize| self.had[at] + self.agents[at].2.as_ref().map_or(0, UnixAgent::requests);
-        let numbers = [
-            of(&self.received.requests),
-            of(&self.received.datagrams),
-            overflowed(self.udp),
-            unix(0),
-            unix(1),
-            self.influxdb.requests(),
-            self.otlp.requests(),
-            of(&self.received.scrapes),
-            of(&self.received.scraped),
-        ];
-        numbers.map(|number| number.to_string()).join(" ")
+        let unix = |at: usize| self.had[at] + self.agents[at].2.as_ref().map(UnixAgent::counts).unwrap_or_default();
+        let received = &self.received;
+        let scrapes = of(&received.scrapes);
+        let numbers = [of(&received.datagrams), of(&received.own_datagrams), overflowed(self.udp), scrapes];
+        let (influxdb, otlp) = (self.influxdb.counts(), self.otlp.counts());
+        let items = [received.items.get(), unix(0), unix(1), influxdb, otlp, received.scraped.get()];
+        format!("{} {}", numbers.map(|number| number.to_string()).join(" "), ItemCounts::as_words(&items))
     }
 
     fn renew(&mut self) -> io::Result<()> {
         self.relays.iter().for_each(Relay::cut);
         for ((path, kind, agent), had) in self.agents.iter_mut().zip(&mut self.had) {
-            *had += agent.take().map_or(0, UnixAgent::close);
+            *had += agent.take().map(UnixAgent::close).unwrap_or_default();
             *agent = Some(UnixAgent::bind(*kind, path)?);
         }
         Ok(())
@@ -127,9 +125,7 @@ impl Serving {
         let received = self.received.clone();
         thread::spawn(move || {
             let answer = ScrapeClient::connect(page).ask("GET", "/metrics");
-            let lines = answer.text().lines().filter(|line| line.starts_with("loaddensity_requests_total{"));
-            let requests = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
-            received.scraped.store(requests, Ordering::SeqCst);
+            received.scraped.set(on_page(answer.text()));
             received.scrapes.fetch_add(1, Ordering::SeqCst);
         });
     }

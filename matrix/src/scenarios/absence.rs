@@ -7,6 +7,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 
 use crate::backends::SHORT_PATIENCE;
 use crate::course::{Course, Trouble};
+use crate::law::broken;
 use crate::site::ServerSite;
 
 /// What a refused connection is called.
@@ -43,9 +44,9 @@ pub(crate) fn absent_and_back<R: Runtime>(course: &mut Course) -> Result<(), Tro
     } else {
         vec![DropReason::Unreachable, DropReason::Unconfirmed]
     };
-    for (protocol, account) in site.stop(course, deadline, |_| reasons.clone())? {
+    for (protocol, kind, account) in site.stop(course, deadline, |_| reasons.clone())? {
         if account.dropped.get(DropReason::Unreachable) == 0 {
-            return Err(format!("{protocol:?} has dropped nothing as unreachable: {account:?}").into());
+            return Err(broken(kind, format_args!("{protocol:?} has dropped nothing as unreachable"), &account));
         }
     }
     Ok(())

@@ -5,14 +5,15 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loaddensity_metrics_end_to_end::load::settings;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporter, Exporters, PageLimits, Sample};
 
 use crate::backends::any_page;
 use crate::course::{Course, Trouble};
 use crate::hostile::{HostileAnswers, serve_hostile};
-use crate::law::{account_of, shut_down, wait_until};
+use crate::items::{ItemCounts, on_page};
+use crate::law::{check_all_sent, shut_down, wait_until};
+use crate::own_instruments::settings;
 use crate::process::ForkedProcess;
 use crate::resources::Resources;
 use crate::steady_load::SteadyLoad;
@@ -41,24 +42,24 @@ pub(crate) fn hostile_clients<R: Runtime>(course: &mut Course) -> Result<(), Tro
         let series = recorder.series("GET", &format!("/a/name/that/makes/the/page/larger/{number}"));
         recorder.record(series, Sample::ok(Duration::from_millis(1)));
     }
-    let before_traffic = (SERIES - 3) as u64;
+    let before_traffic = ItemCounts { requests: (SERIES - 3) as u64, observations: 0 };
     let load = SteadyLoad::start(settings.registry, BATCH);
     scrape(page, SCRAPE_TIME)?;
     let base = Resources::now()?;
     clients.say(&page.to_string())?;
     let begun = Instant::now();
-    let (mut scrapes, mut attempts, mut slowest, mut last, mut most) = (0, 0, Duration::ZERO, 0, base);
+    let (mut scrapes, mut attempts, mut slowest, mut most) = (0, 0, Duration::ZERO, base);
+    let mut last = ItemCounts::default();
     while begun.elapsed() < time {
         let (least, asked) = (before_traffic + load.recorded(), Instant::now());
         let scraped = scrape(page, SCRAPE_TIME)?;
         slowest = slowest.max(asked.elapsed());
-        let greatest = before_traffic + load.recorded() + BATCH;
-        if !(least..=greatest).contains(&scraped.requests) || scraped.series < SERIES - 3 {
-            return Err(
-                format!("{least} to {greatest} requests of {SERIES} series, and a scrape shows {scraped:?}").into()
-            );
+        let greatest = before_traffic + load.recorded() + ItemCounts::of_engine(BATCH);
+        let is_right = scraped.counts.include(least) && greatest.include(scraped.counts);
+        if !is_right || scraped.series < SERIES - 3 {
+            return Err(format!("{least:?} to {greatest:?} of {SERIES} series, and a scrape shows {scraped:?}").into());
         }
-        (scrapes, attempts, last) = (scrapes + 1, attempts + scraped.attempts, scraped.requests);
+        (scrapes, attempts, last) = (scrapes + 1, attempts + scraped.attempts, scraped.counts);
         let now = Resources::now()?;
         most.descriptors = most.descriptors.max(now.descriptors);
         most.resident = most.resident.max(now.resident);
@@ -85,10 +86,8 @@ pub(crate) fn hostile_clients<R: Runtime>(course: &mut Course) -> Result<(), Tro
     }
     let deadline = course.between(200, 2_000);
     let report = shut_down(course, exporters, deadline, before_traffic + recorded)?;
-    let account = account_of(&report, Exporter::Prometheus)?;
-    if account.sent != last {
-        return Err(format!("the last whole page showed {last} requests: {account:?}").into());
-    }
+    // What the last whole page showed.
+    check_all_sent(&report, Exporter::Prometheus, last)?;
     clients.say("over")?;
     clients.finish()?;
     wait_until("the port is free", || TcpListener::bind(page).is_ok())
@@ -118,7 +117,7 @@ fn check_bounds(connections: usize, base: Resources, most: Resources) -> Result<
 /// What a scrape has shown, and how often it was tried.
 #[derive(Clone, Copy, Debug)]
 struct WholeScrape {
-    requests: u64,
+    counts: ItemCounts,
     series: usize,
     attempts: usize,
 }
@@ -132,9 +131,7 @@ fn scrape(page: SocketAddr, limit: Duration) -> Result<WholeScrape, Trouble> {
             Some((_, body)) => {
                 let body = dechunked(body).ok_or_else(|| format!("a page was cut off after {} bytes", body.len()))?;
                 let lines = body.lines().filter(|line| line.starts_with("loaddensity_requests_total{"));
-                let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-                let (series, requests) = values.fold((0, 0), |(series, sum), value| (series + 1, sum + value));
-                return Ok(WholeScrape { requests, series, attempts });
+                return Ok(WholeScrape { counts: on_page(&body), series: lines.count(), attempts });
             }
             None if answer.is_empty() || answer.starts_with("HTTP/1.1 503 ") => {}
             None => return Err(format!("a scrape was answered: {}", answer.get(..200).unwrap_or(&answer)).into()),

@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -10,23 +11,28 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
 use loaddensity_metrics_conformance::{run, until};
+use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_end_to_end::http_server::{HttpReply, HttpServer};
-use loaddensity_metrics_end_to_end::load::{TestEngine, settings};
-use loaddensity_metrics_end_to_end::otlp_receiver::{OtlpReply, OtlpTestServer};
+use loaddensity_metrics_end_to_end::load::TestEngine;
+use loaddensity_metrics_end_to_end::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
 use loaddensity_metrics_end_to_end::scraper::ScrapeClient;
 use loaddensity_metrics_end_to_end::staged::{Staged, StagedSockets};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
     Account, AsyncExporters, DropReason, DropStage, Exporter, Exporters, HeapStorage, Registry, Report, Sample,
-    Settings, StartError, StatsdConfig, StatsdSocket, StopError, Temporality,
+    Settings, StartError, StatsdSocket, StopError, Temporality,
 };
 
 use loaddensity_metrics_smol::Smol;
 
-use crate::backends::{any_page, influxdb_at, otlp_at};
+use crate::backends::{any_page, influxdb_at, otlp_at, statsd_to};
 use crate::course::{Course, Trouble};
-use crate::far_backends::{FarBackends, FarRequests};
-use crate::law::{account_of, check_settled, shut_down, wait_until};
+use crate::far_backends::{FarBackends, FarCounts};
+use crate::items::{ItemCounts, KINDS, in_line, in_message, is_of_own_instruments, on_page, word};
+use crate::law::{
+    account_in, account_of, accounts, broken, check_all_sent, check_report, check_settled, shut_down, wait_until,
+};
+use crate::own_instruments::{COUNTERS, DeclaredInstruments, settings};
 use crate::process::ForkedProcess;
 use crate::resources::Resources;
 use crate::steady_load::SteadyLoad;
@@ -43,17 +49,18 @@ pub(crate) fn threads_come_and_go<R: Runtime>(course: &mut Course) -> Result<(),
     // until they are counted in, and what the allocator keeps.
     const MOST_GROWTH: u64 = 16 << 10;
     let mut backends = FarBackends::start::<R>()?;
-    let storage = HeapStorage::classic(SERIES, SHARDS, 16_384).map_err(|error| error.to_string())?;
+    let storage = HeapStorage::builder(SERIES, SHARDS, 16_384).classic().counters(COUNTERS.len()).histograms(1);
+    let storage = storage.build().map_err(|error| error.to_string())?;
     let registry = Box::leak(Box::new(storage)).registry();
     let exporters = Exporters::<R>::start(Settings::on(registry)).map_err(|error| error.to_string())?;
     let page = backends.start_all(&exporters)?;
-    let (mut threads, mut recorded, mut most_shared, mut residents) = (0, 0, 0, Vec::new());
+    let (mut threads, mut requests_of_all, mut most_shared, mut residents) = (0, 0, 0, Vec::new());
     while threads < THREADS {
         let wave = (50 + course.random.below(200) as u64).min(THREADS - threads);
         let requests = 100 + course.random.below(200) as u64;
         most_shared = most_shared.max(run_wave(registry, threads..threads + wave, requests)?);
         threads += wave;
-        recorded += wave * requests;
+        requests_of_all += wave * requests;
         let usage = registry.usage();
         if (usage.recorders, usage.spill_recorders) != (0, 0) {
             return Err(format!("threads that have ended still have recorders: {usage:?}").into());
@@ -77,30 +84,34 @@ pub(crate) fn threads_come_and_go<R: Runtime>(course: &mut Course) -> Result<(),
     if end > middle + MOST_GROWTH {
         return Err(format!("memory grows from wave to wave: {residents:?} KiB").into());
     }
-    let shown = shown_requests(page);
+    let recorded = ItemCounts::of_engine(requests_of_all);
+    let shown = shown(page);
     let report = shut_down(course, exporters, Duration::from_secs(60), recorded)?;
-    for account in &report.accounts {
-        if account.sent + account.dropped.at(DropStage::Queueing) != recorded {
-            return Err(format!("with backends that take everything: {account:?}").into());
+    for kind in KINDS {
+        for account in accounts(&report, kind) {
+            if account.sent + account.dropped.at(DropStage::Queueing) != recorded.of(kind) {
+                return Err(broken(kind, "with backends that take everything", account));
+            }
         }
     }
-    let sent = |exporter| Ok::<_, Trouble>(account_of(&report, exporter)?.sent);
-    let stored = FarRequests {
+    let sent = |exporter| sent_by(&report, exporter);
+    let stored = FarCounts {
         points: sent(Exporter::Influxdb)?,
         total: recorded,
         instances: 1,
         counted: sent(Exporter::Statsd)?,
     };
     let aggregates = [shown, sent(Exporter::Prometheus)?, sent(Exporter::OpenTelemetry)?];
-    expect_stored(&mut backends, stored)?;
+    expect_stored(&mut backends, stored, 0)?;
     if aggregates != [recorded; 3] {
-        return Err(format!("{recorded} requests, and aggregates of {aggregates:?}").into());
+        return Err(format!("{recorded:?}, and aggregates of {aggregates:?}").into());
     }
     Ok(())
 }
 
 /// Runs threads with these numbers side by side. How many shared a shard at the most.
 fn run_wave(registry: Registry<'static>, numbers: std::ops::Range<u64>, requests: u64) -> Result<usize, Trouble> {
+    let instruments = DeclaredInstruments::declare(registry);
     let panics = |number: u64| number % 10 == 9;
     let threads: Vec<_> = numbers
         .map(|number| {
@@ -112,6 +123,7 @@ fn run_wave(registry: Registry<'static>, numbers: std::ops::Range<u64>, requests
                     let series = if request % 4 == 3 { own } else { shared[request as usize % 4] };
                     let status = if request % 10 == 0 { 500 } else { 200 };
                     recorder.record(series, Sample::http(status, Duration::from_millis(request)));
+                    instruments.observe(&mut recorder, series);
                     if request % 64 == 63 {
                         // So that threads of a wave are there together, and the pump has a chance.
                         thread::sleep(Duration::from_millis(1));
@@ -147,7 +159,7 @@ pub(crate) fn start_stop_cycles<R: Runtime>(course: &mut Course) -> Result<(), T
     let mut backends = FarBackends::start::<R>()?;
     let settings = settings(64);
     let mut load = SteadyLoad::start(settings.registry, CYCLE_BATCH);
-    let mut sums = [RunSums::default(); Exporter::ALL.len()];
+    let mut sums = [[RunSums::default(); Exporter::ALL.len()]; KINDS.len()];
     let mut settled = None;
     let mut cycle = 0;
     while cycle < CYCLES {
@@ -176,12 +188,24 @@ pub(crate) fn start_stop_cycles<R: Runtime>(course: &mut Course) -> Result<(), T
     if slowest > Duration::from_secs(1) {
         return Err(format!("the engine was held up for {slowest:?}").into());
     }
-    let of = |exporter| sums[exporter as usize];
-    if sums.iter().any(|sum| sum.runs != CYCLES as u64 || sum.sent == 0) {
+    if sums.iter().flatten().any(|sum| sum.runs != CYCLES as u64 || sum.sent == 0) {
         return Err(format!("an exporter has not run each time: {sums:?}").into());
     }
-    let (points, counted) = (of(Exporter::Influxdb).sent, of(Exporter::Statsd).sent);
-    expect_stored(&mut backends, FarRequests { points, total: recorded, instances: 1, counted })
+    let [requests, observations] = sums.map(|of_kind| of_kind.map(|sum| sum.sent));
+    let sent = |exporter: Exporter| {
+        let (requests, observations) = (requests[exporter as usize], observations[exporter as usize]);
+        ItemCounts { requests, observations }
+    };
+    let (points, counted) = (sent(Exporter::Influxdb), sent(Exporter::Statsd));
+    // A call that is under way when a run of intervals begins or ends has a value already and is not counted yet: one of both is
+    // another run's. Of this engine's that is one of some thousand runs, and each is one observation more or less.
+    const APART: u64 = CYCLES as u64 / 100;
+    let expected = FarCounts { points, total: recorded, instances: 1, counted };
+    let stored = expect_stored(&mut backends, expected, APART)?;
+    let [points, counted] = [(stored.points, points), (stored.counted, counted)]
+        .map(|(stored, sent)| stored.observations.abs_diff(sent.observations));
+    course.saw(format!("{points} observations of influxdb and {counted} of statsd more or less than sent"));
+    Ok(())
 }
 
 /// Requests a millisecond while exporters come and go.
@@ -210,52 +234,39 @@ fn cycle_for<R: Runtime>(
     backends: &FarBackends,
     load: &SteadyLoad,
     cycles: usize,
-    sums: &mut [RunSums; Exporter::ALL.len()],
+    sums: &mut [[RunSums; Exporter::ALL.len()]; KINDS.len()],
 ) -> Result<(), Trouble> {
     let exporters = exporters.map_err(|error| error.to_string())?;
     let mut accounts = Vec::new();
     for _ in 0..cycles {
-        let mut bounds = [(0, 0); Exporter::ALL.len()];
+        let mut bounds = [(ItemCounts::default(), ItemCounts::default()); Exporter::ALL.len()];
         for exporter in shuffled(course) {
             let before = load.recorded();
             start_one(&exporters, exporter, backends)?;
-            bounds[exporter as usize] = (before, load.recorded() + CYCLE_BATCH);
+            bounds[exporter as usize] = (before, load.recorded() + ItemCounts::of_engine(CYCLE_BATCH));
         }
         let most = load.recorded();
         // As short as a run can be, or with some requests.
         if course.random.below(2) == 0 {
-            wait_until("the engine records", || load.recorded() > most)?;
+            wait_until("the engine records", || load.recorded() != most)?;
         }
         let before = load.recorded();
-        let ended = stop_all(course, &exporters)?;
-        let after = load.recorded() + CYCLE_BATCH;
-        for account in ended {
-            let (first, last) = bounds[account.exporter as usize];
-            let possible = before.saturating_sub(last)..=after - first;
-            check_settled(&account, account.recorded)?;
-            if !possible.contains(&account.recorded) {
-                return Err(format!("{possible:?} requests came between start and stop: {account:?}").into());
+        accounts.extend(stop_all(course, &exporters)?);
+        let after = load.recorded() + ItemCounts::of_engine(CYCLE_BATCH);
+        let runs = exporters.ended_runs();
+        for run in &runs[runs.len().saturating_sub(Exporter::ALL.len())..] {
+            for kind in KINDS {
+                let (first, last) = bounds[run.exporter as usize];
+                let [first, before, last, after] = [first, before, last, after].map(|counts| counts.of(kind));
+                let account = account_in(run, kind)?;
+                check_run(kind, &account, before.saturating_sub(last)..=after - first, after - before)?;
+                sums[kind as usize][run.exporter as usize].add(&account);
             }
-            // An export shows what was recorded when it was made: what comes during the last one is in none.
-            let (cause, most) = match account.exporter {
-                Exporter::Prometheus => (DropReason::Unscraped, account.recorded),
-                Exporter::OpenTelemetry => (DropReason::Deadline, after - before),
-                _ => (DropReason::Deadline, 0),
-            };
-            if account.dropped.get(cause) != account.dropped.total() || account.dropped.total() > most {
-                return Err(
-                    format!("with a backend that takes everything, {most} at most are lost: {account:?}").into()
-                );
-            }
-            accounts.push(account);
         }
     }
     let runs: Vec<_> = exporters.ended_runs().iter().map(|run| run.account).collect();
     let mut report = exporters.shutdown(Duration::from_secs(20)).accounts;
     accounts.sort_by_key(|account| account.exporter);
-    for account in &accounts {
-        sums[account.exporter as usize].add(account);
-    }
     let mut by_exporter = runs;
     by_exporter.sort_by_key(|account| account.exporter);
     report.truncate(accounts.len() + 1);
@@ -263,6 +274,26 @@ fn cycle_for<R: Runtime>(
         return Err(format!("the runs that have ended are {by_exporter:?}, and the stops said {accounts:?}").into());
     }
     Ok(())
+}
+
+/// A run with a backend that takes everything, of which `possible` is what was recorded between start and stop, and `at_stop`
+/// what may have been while the stop lasted.
+fn check_run(kind: AccountKind, account: &Account, possible: RangeInclusive<u64>, at_stop: u64) -> Result<(), Trouble> {
+    check_settled(kind, account, account.recorded)?;
+    if !possible.contains(&account.recorded) {
+        return Err(broken(kind, format_args!("{possible:?} came between start and stop"), account));
+    }
+    // An export or an interval shows what was recorded when it was made: what comes during the last one is in none. Requests
+    // leave one by one here, and all of them.
+    let (cause, most) = match (account.exporter, kind) {
+        (Exporter::Prometheus, _) => (DropReason::Unscraped, account.recorded),
+        (Exporter::Influxdb | Exporter::Statsd, AccountKind::Requests) => (DropReason::Deadline, 0),
+        _ => (DropReason::Deadline, at_stop),
+    };
+    if account.dropped.get(cause) == account.dropped.total() && account.dropped.total() <= most {
+        return Ok(());
+    }
+    Err(broken(kind, format_args!("with a backend that takes everything, {most} at most are lost"), account))
 }
 
 fn shuffled(course: &mut Course) -> [Exporter; Exporter::ALL.len()] {
@@ -329,33 +360,30 @@ pub(crate) fn forks<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let (mut of_forks, mut instances) = (before.iter().sum::<u64>(), 1 + before.len() as u64);
     for (&requests, number) in after.iter().zip(3..) {
         thread::sleep(course.between(5, 200));
-        let so_far = load.recorded();
+        let so_far = load.recorded().requests;
         let fork = ForkedProcess::start(|_| {
             the_parents_exporters_are_not_ours(&exporters, settings)?;
             if starts_in_a_fork::<R>() { engine_of_a_fork::<R>(&backends, number, requests) } else { Ok(()) }
         })?;
-        wait_until("the parent's page is served beside its fork", || shown_requests(page) > so_far)?;
+        wait_until("the parent's page is served beside its fork", || shown(page).requests > so_far)?;
         fork.finish()?;
         if starts_in_a_fork::<R>() {
             (of_forks, instances) = (of_forks + requests, instances + 1);
         }
     }
     course.saw(format!("{} forks, {instances} of all that export, {of_forks} requests of forks", requests_of.len()));
-    let stored = backends.requests()?.points;
-    wait_until("the parent goes on", || backends.requests().is_ok_and(|now| now.points > stored))?;
+    let more = backends.counts()?.points + ItemCounts::of_engine(1);
+    wait_until("the parent goes on", || backends.counts().is_ok_and(|now| now.points.include(more)))?;
     let (recorded, slowest) = load.stop()?;
     if slowest > Duration::from_secs(1) {
         return Err(format!("the engine was held up for {slowest:?}").into());
     }
     let report = shut_down(course, exporters, Duration::from_secs(20), recorded)?;
     for exporter in [Exporter::Influxdb, Exporter::Statsd, Exporter::OpenTelemetry] {
-        let account = account_of(&report, exporter)?;
-        if account.sent != recorded {
-            return Err(format!("with backends that take everything: {account:?}").into());
-        }
+        check_all_sent(&report, exporter, recorded)?;
     }
-    let all = recorded + of_forks;
-    expect_stored(&mut backends, FarRequests { points: all, total: all, instances, counted: all })
+    let all = recorded + ItemCounts::of_engine(of_forks);
+    expect_stored(&mut backends, FarCounts { points: all, total: all, instances, counted: all }, 0).map(drop)
 }
 
 /// Whether a fork of a process in which exporters run may start its own. async-io has one reactor for the process, whose thread is
@@ -378,22 +406,31 @@ fn engine_of_a_fork<R: Runtime>(backends: &FarBackends, number: u32, requests: u
     let identity = settings.identity.with_worker(number, None).map_err(|error| error.to_string())?;
     let exporters = Exporters::<R>::start(settings.identity(identity)).map_err(|error| error.to_string())?;
     let page = backends.start_all(&exporters)?;
-    let mut engine = TestEngine::new(settings.registry);
+    let (own, mut engine) = (DeclaredInstruments::declare(settings.registry), TestEngine::new(settings.registry));
     engine.record(requests);
-    let shown = shown_requests(page);
+    for number in 0..requests {
+        let series = engine.series_of(number);
+        own.observe(&mut engine.recorder, series);
+    }
+    let (shown, recorded) = (shown(page), ItemCounts::of_engine(requests));
     let report = exporters.shutdown(Duration::from_secs(20));
-    let all_sent = report.accounts.iter().all(|account| account.sent == requests && account.balanced());
-    if shown == requests && all_sent && report.accounts.len() == Exporter::ALL.len() {
+    Exporter::ALL.into_iter().try_for_each(|exporter| check_all_sent(&report, exporter, recorded))?;
+    let is_balanced = |kind| accounts(&report, kind).iter().all(Account::balanced);
+    if shown == recorded && KINDS.into_iter().all(is_balanced) {
         return Ok(());
     }
-    Err(format!("a fork recorded {requests}: {report}").into())
+    Err(format!("a fork recorded {recorded:?}, and the page shows {shown:?}: {report}").into())
 }
 
-/// The total that a page shows.
-fn shown_requests(page: SocketAddr) -> u64 {
-    let answer = ScrapeClient::connect(page).ask("GET", "/metrics");
-    let lines = answer.text().lines().filter(|line| line.starts_with("loaddensity_requests_total{"));
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+/// The totals that a page shows.
+fn shown(page: SocketAddr) -> ItemCounts {
+    on_page(ScrapeClient::connect(page).ask("GET", "/metrics").text())
+}
+
+/// What an exporter says that it has sent.
+fn sent_by(report: &Report, exporter: Exporter) -> Result<ItemCounts, Trouble> {
+    let [requests, observations] = KINDS.map(|kind| account_of(report, kind, exporter).map(|account| account.sent));
+    Ok(ItemCounts { requests: requests?, observations: observations? })
 }
 
 /// The wall clock is set back and ahead by hours while exporters export. Engine and exporters take their times from it.
@@ -407,10 +444,12 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
     let said = |error: StartError| error.to_string();
     let page = block_on(async {
         let of_points = influxdb_at(influxdb.address).aggregate(aggregate).interval(STEPPED_INTERVAL);
+        let of_points = of_points.instruments_interval(STEPPED_INTERVAL);
         staged.exporters.start_influxdb_sink(of_points).await.map_err(said)?;
         let of_exports = otlp_at(receiver.address).temporality(temporality).interval(STEPPED_INTERVAL);
         staged.exporters.start_opentelemetry_exporter(of_exports).await.map_err(said)?;
-        let of_counts = StatsdConfig::default().socket(StatsdSocket::UnixDatagram("/staged".into())).aggregate(true);
+        let of_counts = statsd_to(StatsdSocket::UnixDatagram("/staged".into())).aggregate(true).packed(false);
+        let of_counts = of_counts.instruments_interval(STEPPED_INTERVAL);
         let of_counts = of_counts.aggregation_interval(STEPPED_INTERVAL).timestamps_of_counts(true);
         staged.exporters.start_statsd_sink(of_counts).await.map_err(said)?;
         staged.exporters.start_prometheus_exporter(any_page()).await.map_err(said)
@@ -437,54 +476,27 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
         })?;
         // Three of each take two intervals, however the clock is set: times that are sent must not stand still.
         let posts = influxdb.posts();
-        let points = posts[before[0]..].iter().flat_map(|post| post.body.lines().map(|line| point_of(line).0));
+        let points = posts[before[0]..].iter().flat_map(|post| post.body.lines().map(|line| in_line(line).0));
         let exports = receiver.exports_after(before[1]);
         goes_on("points", &points.collect::<Vec<_>>())?;
         goes_on("exports", &exports.iter().map(|export| export.time).collect::<Vec<_>>())?;
     }
     let (recorded, _) = load.stop()?;
-    let shown = shown_requests(page);
+    let shown = shown(page);
     let (report, datagrams) = staged.shut_down()?;
-    for account in &report.accounts {
-        course.saw_account(account);
-        check_settled(account, recorded)?;
-        if account.sent != recorded {
-            return Err(format!("a clock that is set loses requests: {account:?}").into());
-        }
-    }
-    let points = influxdb.posts().iter().flat_map(|post| post.body.lines().map(point_of).collect::<Vec<_>>()).collect();
-    let counts = datagrams.iter().flat_map(|datagram| datagram.lines()).filter_map(count_of).collect();
-    let exports = receiver.exports();
-    let exported = exports.iter().map(|export| (export.time, export.sums().requests));
-    let exported: Vec<_> = match temporality {
-        Temporality::Delta => exported.collect(),
-        _ => exported.scan(0, |last, (time, total)| Some((time, total - std::mem::replace(last, total)))).collect(),
+    check_report(course, &report, recorded)?;
+    // A clock that is set loses nothing.
+    Exporter::ALL.into_iter().try_for_each(|exporter| check_all_sent(&report, exporter, recorded))?;
+    let arrivals = SteppedArrivals {
+        bodies: influxdb.posts().into_iter().map(|post| post.body).collect(),
+        exports: receiver.exports(),
+        datagrams,
     };
-    if exports.windows(2).any(|pair| match temporality {
-        Temporality::Delta => pair[1].start < pair[0].time,
-        _ => pair[1].start != pair[0].start,
-    }) {
-        return Err(format!("{temporality:?}: starts of intervals went astray").into());
-    }
-    let kinds: [(&str, u64, TimedRequests); 3] =
-        [("points", 1_000_000_000, points), ("exports", 1_000_000_000, exported), ("counts", 1, counts)];
-    for (what, second, items) in &kinds {
-        let requests: u64 = items.iter().map(|(_, requests)| requests).sum();
-        let span = items.last().map_or(0, |last| last.0) - items.first().map_or(0, |first| first.0);
-        course.saw(format!("{} {what}", items.len()));
-        // They follow a clock that is ahead, and show so that it was.
-        let has_followed = span / second >= most_ahead.as_secs() - 60;
-        if !items.is_sorted_by_key(|(time, _)| *time) || !has_followed || requests != recorded {
-            return Err(format!(
-                "{recorded} requests, {requests} in {what} over {} s; times in order: {}; clock {most_ahead:?} ahead",
-                span / second,
-                items.is_sorted_by_key(|(time, _)| *time)
-            )
-            .into());
-        }
+    for kind in KINDS {
+        arrivals.check(course, kind, temporality, recorded.of(kind), most_ahead)?;
     }
     if shown != recorded {
-        return Err(format!("{recorded} requests, and {shown} on the page").into());
+        return Err(format!("{recorded:?}, and {shown:?} on the page").into());
     }
     Ok(())
 }
@@ -498,27 +510,90 @@ fn goes_on(what: &str, times: &[u64]) -> Result<(), Trouble> {
     Err(format!("the clock was set, and the times of {what} stand still: {} over {span} ns", times.len()).into())
 }
 
-/// Times, and the requests of each.
-type TimedRequests = Vec<(u64, u64)>;
+/// What came while the clock was set.
+struct SteppedArrivals {
+    bodies: Vec<String>,
+    exports: Vec<ReceivedExport>,
+    datagrams: Vec<String>,
+}
+
+/// Times, and what came with each.
+type TimedCounts = Vec<(u64, u64)>;
+
+impl SteppedArrivals {
+    /// All of one kind has come, in the order of its times.
+    fn check(
+        &self,
+        course: &mut Course,
+        kind: AccountKind,
+        temporality: Temporality,
+        recorded: u64,
+        most_ahead: Duration,
+    ) -> Result<(), Trouble> {
+        let ways: [(&str, u64, TimedCounts); 3] = [
+            ("points", 1_000_000_000, self.points(kind)),
+            ("exports", 1_000_000_000, self.exported(kind, temporality)?),
+            ("counts", 1, self.counts(kind)),
+        ];
+        for (what, second, items) in &ways {
+            let came: u64 = items.iter().map(|(_, count)| count).sum();
+            let span = items.last().map_or(0, |last| last.0).abs_diff(items.first().map_or(0, |first| first.0));
+            course.saw(format!("{} {what} of {}", items.len(), word(kind)));
+            // They follow a clock that is ahead, and show so that it was. Counts of own instruments have no times.
+            let has_times = kind == AccountKind::Requests || *what != "counts";
+            let has_followed = !has_times || span / second >= most_ahead.as_secs() - 60;
+            if !items.is_sorted_by_key(|(time, _)| *time) || !has_followed || came != recorded {
+                return Err(format!(
+                    "{recorded} {}, {came} in {what} over {} s; times in order: {}; clock {most_ahead:?} ahead",
+                    word(kind),
+                    span / second,
+                    items.is_sorted_by_key(|(time, _)| *time)
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    fn points(&self, kind: AccountKind) -> TimedCounts {
+        let is_own = kind == AccountKind::Observations;
+        let lines = self.bodies.iter().flat_map(|body| body.lines());
+        let lines = lines.filter(|line| is_of_own_instruments(line) == is_own).map(in_line);
+        lines.map(|(time, counts)| (time, counts.of(kind))).collect()
+    }
+
+    fn exported(&self, kind: AccountKind, temporality: Temporality) -> Result<TimedCounts, Trouble> {
+        let is_own = kind == AccountKind::Observations;
+        let exports: Vec<_> = self.exports.iter().filter(|export| export.is_of_own_instruments() == is_own).collect();
+        if exports.windows(2).any(|pair| match temporality {
+            Temporality::Delta => pair[1].start < pair[0].time,
+            _ => pair[1].start != pair[0].start,
+        }) {
+            return Err(format!("{temporality:?} of {}: starts of intervals went astray", word(kind)).into());
+        }
+        let counts = exports
+            .iter()
+            .map(|export| (export.time, if is_own { export.observations() } else { export.sums().requests }));
+        Ok(match temporality {
+            Temporality::Delta => counts.collect(),
+            _ => counts.scan(0, |last, (time, total)| Some((time, total - std::mem::replace(last, total)))).collect(),
+        })
+    }
+
+    fn counts(&self, kind: AccountKind) -> TimedCounts {
+        let messages = self.datagrams.iter().flat_map(|datagram| datagram.lines());
+        let counts = messages.map(|message| (time_of(message), in_message(message).of(kind)));
+        counts.filter(|(_, count)| *count != 0).collect()
+    }
+}
+
+/// A count's time in seconds.
+fn time_of(message: &str) -> u64 {
+    message.split('|').find_map(|part| part.strip_prefix('T')?.parse().ok()).unwrap_or_default()
+}
 
 const HOUR: u64 = 3_600_000;
 const STEPPED_INTERVAL: Duration = Duration::from_millis(50);
-
-/// A point's time, and its requests.
-fn point_of(line: &str) -> (u64, u64) {
-    let mut parts = line.rsplitn(3, ' ');
-    let time = parts.next().and_then(|time| time.parse().ok()).unwrap_or_default();
-    let fields = parts.next().unwrap_or_default();
-    let count = fields.split(',').find_map(|field| field.strip_prefix("requests=")?.trim_end_matches('i').parse().ok());
-    (time, count.unwrap_or(1))
-}
-
-/// A count's time in seconds, and its requests. Nothing for what is no count of requests.
-fn count_of(message: &str) -> Option<(u64, u64)> {
-    let (value, rest) = message.strip_prefix("loaddensity.requests:")?.split_once('|')?;
-    let time = rest.split('|').find_map(|part| part.strip_prefix('T')?.parse().ok());
-    Some((time.unwrap_or_default(), value.parse().unwrap_or_default()))
-}
 
 /// Exporters on a runtime whose clock the scenario sets.
 pub(crate) struct StagedExporters<R: Runtime> {
@@ -575,15 +650,19 @@ fn settle(before: Option<Resources>) -> Result<Resources, Trouble> {
     Err(format!("threads or descriptors are not given back: {before:?} before, {last:?} now").into())
 }
 
-/// Checks what the backends have. What was sent has arrived; that they have read it may take a moment.
-fn expect_stored(backends: &mut FarBackends, expected: FarRequests) -> Result<(), Trouble> {
-    let mut stored = backends.requests()?;
+/// Checks what the backends have, where so many observations may be more or less. What was sent has arrived; that they have read
+/// it may take a moment.
+fn expect_stored(backends: &mut FarBackends, expected: FarCounts, apart: u64) -> Result<FarCounts, Trouble> {
+    let mut stored = backends.counts()?;
     for _ in 0..500 {
         if stored == expected {
-            return Ok(());
+            return Ok(stored);
         }
         thread::sleep(Duration::from_millis(20));
-        stored = backends.requests()?;
+        stored = backends.counts()?;
+    }
+    if stored.agrees_with(expected, apart) {
+        return Ok(stored);
     }
     Err(format!("the backends should have {expected:?}, and have {stored:?}").into())
 }

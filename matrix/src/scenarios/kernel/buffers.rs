@@ -3,20 +3,20 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loaddensity_metrics_end_to_end::load::settings;
 use loaddensity_metrics_end_to_end::staged::{Staged, StagedSockets};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{AsyncExporters, DropReason, Exporter, StatsdConfig, StatsdSocket};
+use loaddensity_metrics_shell::{AsyncExporters, DropReason, Exporter, StatsdSocket};
 
 use crate::again::run;
-use crate::backends::statsd_at;
+use crate::backends::{statsd_at, statsd_to};
 use crate::course::{Course, Trouble};
-use crate::generators::PACE;
-use crate::law::{SLACK, account_of, check_datagrams, check_reasons, check_settled, check_stored};
+use crate::generators::{PACE, at_the_stop_alone, own_datagrams_at_stop};
+use crate::items::{ItemCounts, KINDS, in_packet};
+use crate::law::{SLACK, account_of, broken, check_backend, check_datagrams, check_reasons, check_report};
 use crate::load_generator::LoadGenerator;
 use crate::namespace::{backends_far_away, enter, know_each_other, network_counter, number_after};
+use crate::own_instruments::settings;
 use crate::steady_load::SteadyLoad;
-use crate::unix_agent::requests_in;
 
 /// Two kinds of it. First a device whose queue is full: Linux counts such datagrams, and tells only sockets with `IP_RECVERR`,
 /// which exporters do not have, so that they are called sent. Then ENOBUFS itself. No system gives it when it is asked to, so
@@ -31,15 +31,14 @@ pub(crate) fn no_buffers<R: Runtime>(course: &mut Course) -> Result<(), Trouble>
 fn full_device<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let mut backends = backends_far_away()?;
     know_each_other()?;
-    let config = statsd_at(backends.udp()).packed(false).segmentation_offload(false);
+    let config = at_the_stop_alone(statsd_at(backends.udp()).packed(false).segmentation_offload(false));
     let generator = LoadGenerator::<R>::start(PACE, |exporters| exporters.start_statsd_sink(config))?;
-    backends.wait_for("datagrams arrive", |counts| counts.udp > 0)?;
+    backends.wait_for("datagrams arrive", |counts| counts.udp.requests > 0)?;
     course.note("the device's queue is two datagrams long");
     run("tc qdisc add dev near root tbf rate 200kbit burst 1600 limit 300")?;
     thread::sleep(course.between(500, 1_500));
     let report = generator.stop(course, Duration::from_secs(5))?;
-    let account = account_of(&report, Exporter::Statsd)?;
-    check_reasons(account, &[])?;
+    check_reasons(&report, Exporter::Statsd, &[])?;
     let counts = backends.settled()?;
     let lost = number_after(&run("tc -s qdisc show dev near")?, "dropped ")?;
     // What would have been ENOBUFS for a socket with `IP_RECVERR`.
@@ -50,31 +49,32 @@ fn full_device<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
         );
     }
     course.saw(format!("a full queue lost {lost} datagrams"));
-    check_datagrams(account, counts.datagrams + counts.overflowed + lost)
+    check_datagrams(&report, counts.datagrams + counts.overflowed + lost, own_datagrams_at_stop(&report)?)
 }
 
 /// A socket answers ENOBUFS again and again, and every other time until the stop as well.
 fn staged_answers<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let stops_without = course.random.below(2) == 0;
     let rounds = 3 + course.random.below(3);
-    let (account, stored) = R::run(|inner| async move {
+    let (report, recorded, stored) = R::run(|inner| async move {
         let runtime = Staged::new(inner, StagedSockets::default());
         let exporters = AsyncExporters::start_on(runtime.clone(), settings(64)).map_err(|error| error.to_string())?;
         let socket = StatsdSocket::UnixDatagram("/staged".into());
-        let config = StatsdConfig::default().socket(socket).packed(true);
-        exporters.start_statsd_sink(config).await.map_err(|error| error.to_string())?;
+        exporters.start_statsd_sink(statsd_to(socket)).await.map_err(|error| error.to_string())?;
         let load = SteadyLoad::start(exporters.registry(), PACE);
         for _ in 0..rounds {
             let before = load.recorded();
             runtime.stage().errors.extend([libc::ENOBUFS; MANY]);
-            comes_to(&runtime, "something waits", || load.recorded() > before + 100).await?;
+            comes_to(&runtime, "something waits", || load.recorded().include(before + ItemCounts::of_engine(100)))
+                .await?;
             check_pauses(&runtime)?;
-            comes_to(&runtime, "what waited for buffers has left", || requests_of(&runtime.stage()) >= before).await?;
+            comes_to(&runtime, "what waited for buffers has left", || counts_of(&runtime.stage()).include(before))
+                .await?;
         }
         if stops_without {
             runtime.stage().errors.extend([libc::ENOBUFS; MANY]);
-            let before = requests_of(&runtime.stage());
-            comes_to(&runtime, "something waits", || load.recorded() > before + 100).await?;
+            let before = counts_of(&runtime.stage()) + ItemCounts::of_engine(100);
+            comes_to(&runtime, "something waits", || load.recorded().include(before)).await?;
         }
         let (recorded, _) = load.stop()?;
         let (deadline, begun) = (Duration::from_secs(1), Instant::now());
@@ -85,17 +85,18 @@ fn staged_answers<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
         if stops_without {
             check_pauses(&runtime)?;
         }
-        let account = *account_of(&report, Exporter::Statsd)?;
-        check_settled(&account, recorded)?;
-        Ok::<_, Trouble>((account, requests_of(&runtime.stage())))
+        Ok::<_, Trouble>((report, recorded, counts_of(&runtime.stage())))
     })??;
-    course.saw_account(&account);
+    check_report(course, &report, recorded)?;
     let allowed = if stops_without { &[DropReason::Deadline, DropReason::Unconfirmed][..] } else { &[] };
-    check_reasons(&account, allowed)?;
-    if stops_without && account.dropped.total() == 0 {
-        return Err("a stop without buffers has dropped nothing".to_owned().into());
+    check_reasons(&report, Exporter::Statsd, allowed)?;
+    for kind in KINDS {
+        let account = account_of(&report, kind, Exporter::Statsd)?;
+        if stops_without && account.dropped.total() == 0 {
+            return Err(broken(kind, "a stop without buffers has dropped nothing", account));
+        }
     }
-    check_stored(&account, stored)
+    check_backend(&report, Exporter::Statsd, stored)
 }
 
 /// More answers than a socket is asked for, and than it may be.
@@ -125,6 +126,6 @@ async fn comes_to(runtime: &impl Runtime, what: &str, holds: impl Fn() -> bool) 
     Ok(())
 }
 
-fn requests_of(stage: &StagedSockets) -> u64 {
-    stage.datagrams.iter().map(|datagram| requests_in(datagram.as_bytes())).sum()
+fn counts_of(stage: &StagedSockets) -> ItemCounts {
+    stage.datagrams.iter().map(|datagram| in_packet(datagram.as_bytes())).sum()
 }

@@ -9,7 +9,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
-use loaddensity_metrics_end_to_end::load::settings;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporter, Exporters};
 
@@ -18,8 +17,10 @@ use crate::backend_process::BackendProcess;
 use crate::backends::any_page;
 use crate::course::{Course, Trouble};
 use crate::generators::{GeneratorSet, PACE};
-use crate::law::{LATE, account_of, check_reasons, shut_down, wait_until};
+use crate::items::ItemCounts;
+use crate::law::{LATE, check_all_sent, check_reasons, shut_down, wait_until};
 use crate::load_generator::{LoadGenerator, page_of};
+use crate::own_instruments::settings;
 use crate::scenarios::lifecycle::StagedExporters;
 use crate::steady_load::SteadyLoad;
 
@@ -98,9 +99,9 @@ pub(crate) fn no_descriptors<R: Runtime>(course: &mut Course) -> Result<(), Trou
         drop(hog);
         course.saw("stopped meanwhile");
         for report in &reports.unix {
-            check_reasons(account_of(report, Exporter::Statsd)?, &LATE)?;
+            check_reasons(report, Exporter::Statsd, &LATE)?;
         }
-        shut_down(course, further, Duration::from_secs(1), 0)?;
+        shut_down(course, further, Duration::from_secs(1), ItemCounts::default())?;
         counted.exporters.shut_down()?;
         return reports.check(&mut backends);
     }
@@ -111,15 +112,13 @@ pub(crate) fn no_descriptors<R: Runtime>(course: &mut Course) -> Result<(), Trou
 
     further.start_prometheus_exporter(any_page()).map_err(|error| error.to_string())?;
     let load = SteadyLoad::start(further.registry(), PACE);
-    wait_until("something is recorded", || load.recorded() > 0)?;
+    wait_until("something is recorded", || load.recorded() != ItemCounts::default())?;
     let (recorded, _) = load.stop()?;
     backends.begin_scrape(page_of(&further)?)?;
     backends
         .wait_for("the further page is read", |counts| counts.scrapes == scrapes + 1 && counts.scraped == recorded)?;
     let report = shut_down(course, further, Duration::from_secs(20), recorded)?;
-    if report.accounts.iter().any(|account| account.sent != recorded) {
-        return Err(format!("a page that was read is not called sent: {report}").into());
-    }
+    check_all_sent(&report, Exporter::Prometheus, recorded)?;
     counted.exporters.shut_down()?;
     let reports = generators.stop(course, Duration::from_secs(20))?;
     reports.check_all_sent()?;

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use loaddensity_metrics_conformance::Folder;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{DropReason, Exporter, StatsdConfig, StatsdSocket};
+use loaddensity_metrics_shell::{DropReason, Exporter, StatsdSocket};
 
+use crate::backends::statsd_to;
 use crate::course::{Course, Trouble};
 use crate::generators::PACE;
-use crate::law::{account_of, check_reasons, check_stored, wait_until};
+use crate::items::{ItemCounts, KINDS};
+use crate::law::{check_backend, check_reasons, check_stored, wait_until};
 use crate::load_generator::LoadGenerator;
 use crate::unix_agent::{SocketKind, UnixAgent};
 
@@ -50,8 +52,8 @@ struct AgentPlace<R: Runtime> {
     takes: &'static [SocketKind],
     generator: LoadGenerator<R>,
     agent: Option<UnixAgent>,
-    /// Requests that earlier Agents had.
-    had: u64,
+    /// What earlier Agents had.
+    had: ItemCounts,
     agents: u64,
 }
 
@@ -63,9 +65,9 @@ impl<R: Runtime> AgentPlace<R> {
         takes: &'static [SocketKind],
     ) -> Result<Self, Trouble> {
         let path = folder.path().join(name);
-        let config = StatsdConfig::default().socket(socket(path.clone())).packed(true);
+        let config = statsd_to(socket(path.clone()));
         let generator = LoadGenerator::start(PACE, |exporters| exporters.start_statsd_sink(config))?;
-        Ok(Self { path, takes, generator, agent: None, had: 0, agents: 0 })
+        Ok(Self { path, takes, generator, agent: None, had: ItemCounts::default(), agents: 0 })
     }
 
     /// An Agent comes, of any kind that is taken, and gets all that has waited.
@@ -76,17 +78,19 @@ impl<R: Runtime> AgentPlace<R> {
         let agent = self.agent.insert(UnixAgent::bind(kind, &self.path)?);
         let before = self.generator.recorded();
         let had = self.had;
-        wait_until("the Agent has what has waited", || had + agent.requests() >= before)?;
+        wait_until("the Agent has what has waited", || (had + agent.counts()).include(before))?;
         let generator = &self.generator;
         wait_until("nothing is wrong any more", || generator.error(Exporter::Statsd).is_empty())
     }
 
     /// It goes. Every other time a socket of a kind that is not taken stands there for a while.
     fn agent_goes(&mut self, course: &mut Course) -> Result<(), Trouble> {
-        self.had += self.agent.take().map_or(0, UnixAgent::close);
+        self.had += self.agent.take().map(UnixAgent::close).unwrap_or_default();
         let generator = &self.generator;
         wait_until("the exporter says that nobody is there", || !generator.error(Exporter::Statsd).is_empty())?;
-        check_stored(&generator.account(Exporter::Statsd), self.had)?;
+        for kind in KINDS {
+            check_stored(kind, &generator.account(kind, Exporter::Statsd), self.had.of(kind))?;
+        }
         let wrong = [SocketKind::Datagram, SocketKind::Stream].into_iter().find(|kind| !self.takes.contains(kind));
         let Some(wrong) = wrong.filter(|_| course.random.below(2) == 0) else { return Ok(()) };
         course.note(format!("{}: the wrong kind, {wrong:?}", self.path.display()));
@@ -103,17 +107,16 @@ impl<R: Runtime> AgentPlace<R> {
             return Err(format!("{} Agents, but only {} connections anew", self.agents, status.reconnects).into());
         }
         let report = self.generator.stop(course, Duration::from_secs(2))?;
-        let account = account_of(&report, Exporter::Statsd)?;
         let allowed = if is_alone { &[DropReason::Unreachable, DropReason::Unconfirmed][..] } else { &[] };
-        check_reasons(account, allowed)?;
-        self.had += self.agent.take().map_or(0, UnixAgent::close);
-        check_stored(account, self.had)
+        check_reasons(&report, Exporter::Statsd, allowed)?;
+        self.had += self.agent.take().map(UnixAgent::close).unwrap_or_default();
+        check_backend(&report, Exporter::Statsd, self.had)
     }
 }
 
-fn check_nothing(path: &Path, requests: u64) -> Result<(), Trouble> {
-    if requests == 0 {
+fn check_nothing(path: &Path, counts: ItemCounts) -> Result<(), Trouble> {
+    if counts == ItemCounts::default() {
         return Ok(());
     }
-    Err(format!("{}: a socket of the wrong kind got {requests} requests", path.display()).into())
+    Err(format!("{}: a socket of the wrong kind got {counts:?}", path.display()).into())
 }
