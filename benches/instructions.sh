@@ -56,7 +56,7 @@ if [[ $check ]]; then
     fi
 fi
 
-cargo build --quiet --release -p loaddensity-metrics-benches --bin instructions
+cargo build --quiet --profile bench -p loaddensity-metrics-benches --bin instructions
 binary=${CARGO_TARGET_DIR:-target}/release/instructions
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

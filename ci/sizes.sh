@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 source ci/exporters.sh
 
 only_check=${1:-}
-export CARGO_TARGET_DIR=$PWD/target/sizes CARGO_PROFILE_RELEASE_STRIP=symbols
+export CARGO_TARGET_DIR=$PWD/target/sizes CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_PROFILE_RELEASE_LTO=thin
 program=loaddensity-metrics-minimal
 read -ra each <<<"$exporters"
 rows=(
@@ -83,9 +83,9 @@ table=$(
     for row in "${rows[@]}"; do
         printf '| %s |%s%s\n' "${row:-a shell without exporters}" "$(added "tokio $row")" "$(added "smol $row")"
     done
-    printf '\nThe program without any of it: %s kB. %s, %s, release profile of the workspace' \
+    printf '\nThe program without any of it: %s kB. %s, %s, release profile of the workspace, but' \
         $(((base + 500) / 1000)) "$(rustc --version)" "$(rustc -vV | sed -n 's/^host: //p')"
-    printf ' (thin LTO, one codegen unit), symbols stripped.\n'
+    printf ' with thin LTO; one codegen unit, symbols stripped.\n'
 )
 awk -v table="$table" '
     /^<!-- ci\/sizes.sh/ { print; print ""; print table; print ""; inside = 1 }

@@ -195,6 +195,9 @@ impl MessageFormat {
     /// Appends the constant tags after those of a series, but for those whose key the series has.
     fn put_constant_tags(&self, tags: &[u8], last_stays: bool, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         let constant = self.constant(last_stays);
+        if constant.text().is_empty() {
+            return Ok(());
+        }
         if !has_more_than_method_and_name(tags) {
             return out.put_exact(constant.text());
         }
