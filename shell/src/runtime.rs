@@ -167,7 +167,8 @@ pub trait UdpSocket: Send + Sync + 'static {
     }
 
     /// Waits, after a `WouldBlock`, until another attempt may succeed. It may come early, so the attempt may fail again;
-    /// it must not come early without end, or those who wait take all of a processor.
+    /// it must not come early without end, or those who wait take all of a processor. A runtime that remembers that a socket was
+    /// ready must be told of the `WouldBlock` (tokio: `try_io`); UDP over loopback never shows one, so that the suite does not.
     ///
     /// # Errors
     /// Where the runtime cannot watch the socket any longer. What is wrong with the socket itself, the next attempt

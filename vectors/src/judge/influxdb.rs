@@ -26,6 +26,7 @@ pub fn lines<'b>(model: &Model, measurement: &str, dialect: &LineDialect, bodies
     let mut times = BTreeSet::new();
     let mut points = Vec::new();
     for point in bodies.into_iter().flat_map(|body| read(body, measurement)) {
+        assert!(point.timestamp.is_some(), "a point has no time: {point:?}");
         assert!(times.insert((point.tags.clone(), point.timestamp)), "time occurs twice: {point:?}");
         points.push((tags(&point), sorted(point.fields)));
     }
