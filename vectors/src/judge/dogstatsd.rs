@@ -70,18 +70,24 @@ pub fn packed<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIt
 /// If a payload breaks the grammar, or the messages are not what was observed.
 pub fn instruments<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIterator<Item = &'b [u8]>) {
     let dialect = MessageDialect { rate: None, timestamps: false, ..dialect.clone() };
-    // The messages of each row, by the tags as they are: those of two names that were cut differ in their hashes alone.
-    let mut rows: BTreeMap<(String, ShownLabels), Vec<OwnMessage>> = BTreeMap::new();
+    // The messages of each row, by the tags as they are: those of two names that were cut differ in their hashes alone, and two
+    // that differ in what no tag can hold have the same. Then a row begins with a part that the one before has.
+    let mut rows: BTreeMap<(String, ShownLabels), Vec<Vec<OwnMessage>>> = BTreeMap::new();
     for message in payloads.into_iter().flat_map(read) {
         dialect.check(&message);
         let name = message.name.strip_prefix(&dialect.prefix).unwrap_or_else(|| panic!("prefix of {}", message.name));
         let (name, part) = name.split_once('.').unwrap_or((name, ""));
         let [value] = message.values[..] else { panic!("one value: {message:?}") };
         let tags = message.tags.iter().map(|(key, value)| ((*key).to_owned(), value.unwrap_or_default().to_owned()));
-        let row = rows.entry((name.to_owned(), tags.collect())).or_default();
-        row.push((part.to_owned(), message.kind, value.to_owned()));
+        let alike = rows.entry((name.to_owned(), tags.collect())).or_default();
+        let message = (part.to_owned(), message.kind, value.to_owned());
+        match alike.last_mut() {
+            Some(row) if row.iter().all(|(other, ..)| *other != part) => row.push(message),
+            _ => alike.push(vec![message]),
+        }
     }
-    let mut rows: Vec<_> = rows.into_iter().collect();
+    let rows = rows.into_iter().flat_map(|(key, alike)| alike.into_iter().map(move |row| (key.clone(), row)));
+    let mut rows: Vec<_> = rows.collect();
     for own in model.own() {
         for point in model.own_points(own, false) {
             let tags = point.of.map_or_else(|| dialect.constant.clone(), |known| dialect.tags(known));
