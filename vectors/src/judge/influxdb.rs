@@ -79,7 +79,7 @@ pub fn gauges(model: &Model, measurement: &str, dialect: &LineDialect, line: &[u
     }
 }
 
-/// Judges bodies of one interval of the engine's own instruments. Lines with the same tags are one point.
+/// Judges bodies of one interval of the engine's own instruments: each place has all of its own in lines with the same tags.
 ///
 /// # Panics
 /// If a body breaks the format, or the points are not what was observed.
@@ -89,16 +89,11 @@ pub fn instruments<'b>(
     dialect: &LineDialect,
     bodies: impl IntoIterator<Item = &'b [u8]>,
 ) {
-    let mut points: BTreeMap<_, ParsedPoint> = BTreeMap::new();
-    let mut time = None;
-    for point in bodies.into_iter().flat_map(|body| read(body, measurement)) {
-        assert_eq!(*time.get_or_insert(point.timestamp), point.timestamp, "{point:?} is of another time");
-        match points.get_mut(&point.tags) {
-            Some(known) => known.fields.extend(point.fields),
-            None => _ = points.insert(point.tags.clone(), point),
-        }
-    }
-    // What each place has of each instrument. Two may have the same tags, where hashes are blurred.
+    let mut lines: Vec<_> = bodies.into_iter().flat_map(|body| read(body, measurement)).collect();
+    let is_of_one_time = lines.iter().all(|line| line.timestamp == lines[0].timestamp);
+    assert!(is_of_one_time, "not of one time: {lines:?}");
+    // What each place has of each instrument. Two may have the same tags: where hashes are blurred, and where two names differ in
+    // what no tag can hold.
     let mut places: BTreeMap<_, Vec<(&OwnValues, &[u64])>> = BTreeMap::new();
     for own in model.own() {
         for point in model.own_points(own, false) {
@@ -107,13 +102,43 @@ pub fn instruments<'b>(
             places.entry((tags, place)).or_default().push((own, point.values));
         }
     }
-    let mut points: Vec<_> = points.into_values().collect();
+    let mut places: Vec<_> = places.into_iter().collect();
+    // Of two whose hashes are blurred, the one with more takes its lines first.
+    places.sort_by_key(|(_, owns)| std::cmp::Reverse(owns.len()));
     for ((tags_of, _), owns) in places {
-        let found = points.iter().position(|point| tags(point) == tags_of && has_fields_of(point, &owns));
-        points.remove(found.unwrap_or_else(|| panic!("no {owns:?} of {tags_of:?} in {points:?}")));
+        let alike: BTreeSet<_> = lines.iter().filter(|line| tags(line) == tags_of).map(|line| &line.tags).collect();
+        let left = alike.into_iter().find_map(|exact| without(&lines, exact, &owns));
+        lines = left.unwrap_or_else(|| panic!("no {owns:?} of {tags_of:?} in {lines:?}"));
     }
-    assert!(points.is_empty(), "nobody observed {points:?}");
+    assert!(lines.iter().all(|line| line.fields.is_empty()), "nobody observed {lines:?}");
 }
+
+/// What is left of lines without what those with these tags have of these instruments; `None` where one of them is missing.
+fn without(
+    lines: &[ParsedPoint],
+    tags: &[(String, String)],
+    owns: &[(&OwnValues, &[u64])],
+) -> Option<Vec<ParsedPoint>> {
+    let mut left = lines.to_vec();
+    for (own, values) in owns {
+        let line = left.iter_mut().find(|line| line.tags == *tags && has_fields(line, own, values))?;
+        let name = own.declared.suffixed();
+        let is_own = |field: &str| match own.declared.measured {
+            Measured::Counts => field == name,
+            _ => {
+                field.strip_prefix(&name).and_then(|part| part.strip_prefix('_')).is_some_and(|it| PARTS.contains(&it))
+            }
+        };
+        let (all, of_one) =
+            (line.fields.len(), if own.declared.measured == Measured::Counts { 1 } else { PARTS.len() });
+        line.fields.retain(|(field, _)| !is_own(field));
+        assert_eq!(all - line.fields.len(), of_one, "a field twice in {lines:?}");
+    }
+    Some(left)
+}
+
+/// What a histogram's fields end with.
+const PARTS: [&str; 7] = ["count", "sum", "min", "max", "p50", "p95", "p99"];
 
 /// Judges bodies of observations one by one: each value of the model is a line with one field and a time of its own.
 ///
@@ -150,12 +175,7 @@ fn shown(measured: Measured, value: u64) -> ParsedValue {
     }
 }
 
-/// Whether a point has what was observed with these instruments, and nothing else.
-fn has_fields_of(point: &ParsedPoint, owns: &[(&OwnValues, &[u64])]) -> bool {
-    let fields = owns.iter().map(|(own, _)| if own.declared.measured == Measured::Counts { 1 } else { 7 });
-    point.fields.len() == fields.sum::<usize>() && owns.iter().all(|(own, values)| has_fields(point, own, values))
-}
-
+/// Whether a line has what was observed with an instrument.
 fn has_fields(point: &ParsedPoint, own: &OwnValues, values: &[u64]) -> bool {
     let (measured, name, sum) = (own.declared.measured, own.declared.suffixed(), values.iter().sum());
     if measured == Measured::Counts {
