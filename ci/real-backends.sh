@@ -52,7 +52,7 @@ python=$venv/bin/python
 
 binary=${LOADDENSITY_METRICS:-}
 if [[ -z $binary ]]; then
-    cargo build --release -p loaddensity-metrics-cli
+    cargo build --release -p loaddensity-metrics-cli --features smol
     binary=$target/release/loaddensity-metrics
 fi
 

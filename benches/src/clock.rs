@@ -3,14 +3,14 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use loaddensity_metrics_cli::cost;
+use loaddensity_metrics_cost::clock;
 
 use crate::allocations;
 
 /// CPU time that this thread has used. A system call: read it around thousands of operations, not around one.
 #[must_use]
 pub fn cpu() -> Duration {
-    Duration::from_nanos(cost::clock::now())
+    Duration::from_nanos(clock::now())
 }
 
 /// What a piece of work took.

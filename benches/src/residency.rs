@@ -5,9 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use loaddensity_metrics_cli::cost::memory;
-use loaddensity_metrics_cli::cost::resident::resident;
 use loaddensity_metrics_core::{HeapStorage, Outcome, Recorder, Sample, Series};
+use loaddensity_metrics_cost::memory;
+use loaddensity_metrics_cost::resident::resident;
 
 use crate::backends::BenchError;
 use crate::ours;

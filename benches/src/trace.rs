@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use loaddensity_metrics_cli::cost::trace::{REQUESTS, Trace, Traced};
 use loaddensity_metrics_core::{Outcome, Sample, Timestamp};
+use loaddensity_metrics_cost::trace::{REQUESTS, Trace, Traced};
 
 /// Requests of every trace.
 pub const EVENTS: usize = REQUESTS;

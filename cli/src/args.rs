@@ -7,12 +7,12 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::cost::LoadArgs;
 use crate::examples;
 use crate::exit;
 #[cfg(feature = "demo")]
 use crate::receive::ReceiveArgs;
 use crate::run_options::RunOptions;
+use loaddensity_metrics_cost::LoadArgs;
 
 /// Runs LoadDensity Action-JSON: starts and stops metrics exporters, and load tests between them.
 ///
@@ -41,7 +41,7 @@ use crate::run_options::RunOptions;
 #[command(version, verbatim_doc_comment, name = "loaddensity-metrics", after_help = examples::PROGRAM,
           after_long_help = format!("{}\n\n{}", examples::PROGRAM, exit::HELP))]
 pub(crate) struct CliArgs {
-    /// The async runtime that exporters and load engine run on.
+    /// The async runtime that exporters and load engine run on; smol in a build with the feature smol.
     #[arg(long, value_enum, default_value_t = RuntimeName::Tokio, global = true, display_order = 100)]
     pub(crate) runtime: RuntimeName,
 

@@ -37,8 +37,10 @@ pub(crate) const DEMO: &str = "\
 Examples:
   Five seconds on tokio:
       loaddensity-metrics demo
-  A minute of more load, on smol:
-      loaddensity-metrics demo --seconds 60 --rate 5000 --runtime smol
+  A minute of more load:
+      loaddensity-metrics demo --seconds 60 --rate 5000
+  On smol, in a build with the feature smol:
+      loaddensity-metrics demo --runtime smol
   For a script: whether all backends got what was recorded
       loaddensity-metrics demo --json | jq .reconciled";
 

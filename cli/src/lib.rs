@@ -2,11 +2,11 @@
 //! `LD_start_test`, the demo, and the measuring of what it all costs.
 //!
 //! Nothing here is needed to embed the metrics; [`engine`] shows how it is done. The demo's receivers are public for
-//! the integration tests; what [`cost`] measures with, and [`interrupt`], are public for the benches.
+//! the integration tests; [`interrupt`] is public for the benches.
 
 mod args;
 mod complaints;
-pub mod cost;
+mod cost;
 #[cfg(feature = "demo")]
 mod demo;
 mod document_json;
@@ -19,7 +19,6 @@ mod identity;
 pub mod interrupt;
 mod live;
 mod losses;
-mod numbers;
 #[cfg(any(feature = "packaging", test))]
 mod packaging;
 #[cfg(feature = "demo")]
@@ -32,17 +31,19 @@ mod say;
 mod source;
 mod start_test;
 
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
 use loaddensity_metrics_shell::runtime::Runtime;
+#[cfg(feature = "smol")]
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
 
 use self::args::{CliArgs, CliCommand, CompletionShell, RuntimeName};
 use self::exit::CommandEnding;
 use self::say::ResultForm;
-use self::source::{DocumentSource, SourceError};
+use self::source::DocumentSource;
 
 /// Why a command failed; the text is for the user.
 type CommandError = Box<dyn std::error::Error>;
@@ -55,7 +56,10 @@ pub fn main() -> ExitCode {
     };
     match args.runtime {
         RuntimeName::Tokio => run::<Tokio>(args),
+        #[cfg(feature = "smol")]
         RuntimeName::Smol => run::<Smol>(args),
+        #[cfg(not(feature = "smol"))]
+        RuntimeName::Smol => wrong_usage(&WITHOUT_SMOL),
     }
 }
 
@@ -79,6 +83,11 @@ fn run<R: Runtime>(args: CliArgs) -> ExitCode {
         Err(error) => wrong_usage(&error),
     }
 }
+
+/// Said where smol was left out.
+#[cfg(not(feature = "smol"))]
+const WITHOUT_SMOL: &str = "smol was left out of this build, which saves time; with it: \
+     cargo run --release --features smol -- demo --runtime smol";
 
 #[cfg(feature = "packaging")]
 fn completions(shell: CompletionShell) -> Result<(), CommandError> {
@@ -124,7 +133,7 @@ fn show(instead: &clap::Error) -> ExitCode {
     }
 }
 
-fn wrong_usage(error: &SourceError) -> ExitCode {
+fn wrong_usage(error: &dyn Display) -> ExitCode {
     say::err(format_args!("error: {error}"));
     ExitCode::from(exit::USAGE)
 }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::engine::{EngineError, Failures, Finished, RunningTest};
 use crate::failure_warnings::FailureWarnings;
 use crate::interrupt::Interrupt;
-use crate::numbers::thousands;
 use crate::say;
+use loaddensity_metrics_cost::thousands;
 
 /// How often a running test is looked at.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);

@@ -13,7 +13,6 @@ use loaddensity_metrics_benches::batches::{self, BATCH, BatchRequest, BatchWrite
 use loaddensity_metrics_benches::contests::ours::{Direct, PackedBodies};
 use loaddensity_metrics_benches::contests::record::bounds;
 use loaddensity_metrics_benches::trace::{self, TraceEvent, TraceWork};
-use loaddensity_metrics_cli::cost::reading;
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::{LineEncoder, ObservationEncoder};
 use loaddensity_metrics_core::otlp::{GRPC_PREFIX, Resource};
@@ -21,6 +20,7 @@ use loaddensity_metrics_core::{
     Bounds, ConstantLabels, Event, EventEncoder, Exporter, HeapStorage, HeapStorageBuilder, Observation, Pump,
     Recorder, Registry, Series, SizeError, Unit,
 };
+use loaddensity_metrics_cost::reading;
 use loaddensity_metrics_vectors::otlp;
 
 /// Series of the trace: the cells of a few fit into the second cache that is modelled, those of many do not.

@@ -19,9 +19,9 @@ use loaddensity_metrics_benches::process::{self, CpuTimes, resident};
 use loaddensity_metrics_benches::residency::{self, HOT, HotResidency, StorageLoad};
 use loaddensity_metrics_benches::scraper::{PageScraper, ScrapedPage, scrape};
 use loaddensity_metrics_benches::trace::{self, EVENTS};
-use loaddensity_metrics_cli::cost::memory;
 use loaddensity_metrics_core::otlp;
 use loaddensity_metrics_core::{HeapStorage, Outcome, Recorder, Registry, Sample, Series};
+use loaddensity_metrics_cost::memory;
 use loaddensity_metrics_shell::{
     InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
 };

@@ -1,8 +1,8 @@
 //! Our event encoders as the contests run them: event by event into one buffer, and the way that the exporters take,
 //! through a sink and a packer.
 
-use loaddensity_metrics_cli::cost::packing::pack_all;
 use loaddensity_metrics_core::{Event, EventEncoder, Exporter, HeapStorage, Ledger, Packer, Sink};
+use loaddensity_metrics_cost::packing::pack_all;
 
 use crate::batches::{BATCH, BatchRequest, BatchWriter, ROOM};
 

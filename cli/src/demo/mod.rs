@@ -30,9 +30,9 @@ use crate::exit::CommandEnding;
 use crate::exporter_events;
 use crate::interrupt::Interrupt;
 use crate::live::{Live, Summary};
-use crate::numbers::thousands;
 use crate::receivers::{DatagramCollector, Observed, OtlpReceiver, dogstatsd, influxdb, prometheus};
 use crate::say::{self, ResultForm};
+use loaddensity_metrics_cost::thousands;
 
 /// Load of the demo. Its users could do about twice the cap, which they reach even on a busy machine.
 const USERS: u32 = 32;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::USERS;
 use super::target::ROUTES;
 use crate::args::RuntimeName;
-use crate::numbers::thousands;
 use crate::receivers::{Arrived, CollectedDatagrams, Observed, Refused};
+use loaddensity_metrics_cost::thousands;
 
 /// Lines of a sample are cut to this many characters.
 const WIDTH: usize = 150;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::arrivals::{Arrivals, ArrivedKey, ArrivedKind, ReceiverName, Tally};
 use super::servers::KernelDrops;
-use crate::numbers::thousands;
+use loaddensity_metrics_cost::thousands;
 
 /// Rows of a backend that are shown while more comes. The end shows all.
 const MOST_ROWS: usize = 10;

@@ -74,6 +74,7 @@ const UNORDERED: &[&str] = &[
     "bridge-tower",
     "bridge-metrics",
     "conformance",
+    "cost",
     "cli",
     "vectors",
     "benches",

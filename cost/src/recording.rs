@@ -5,18 +5,18 @@ use std::hint::black_box;
 use loaddensity_metrics_core::{Recorder, Registry, Series};
 use loaddensity_metrics_shell::LocalRecorder;
 
-use super::clock::Stopwatch;
-use super::other_memory::BetweenRequests;
-use super::trace::{Trace, Traced};
-use super::work::{CostMeasurement, CostRow, RecordEntry, RoundResult, WrongResult};
+use crate::clock::Stopwatch;
+use crate::other_memory::BetweenRequests;
+use crate::trace::{Trace, Traced};
+use crate::work::{CostMeasurement, CostRow, RecordEntry, RoundResult, WrongResult};
 
 /// Records requests into a recorder's own shard, by handle or by strings.
-pub(super) struct RecordTrace<'a> {
-    pub(super) row: CostRow,
-    pub(super) registry: Registry<'a>,
-    pub(super) handles: &'a [Series],
-    pub(super) trace: &'a Trace,
-    pub(super) between: BetweenRequests<'a>,
+pub(crate) struct RecordTrace<'a> {
+    pub(crate) row: CostRow,
+    pub(crate) registry: Registry<'a>,
+    pub(crate) handles: &'a [Series],
+    pub(crate) trace: &'a Trace,
+    pub(crate) between: BetweenRequests<'a>,
 }
 
 impl CostMeasurement for RecordTrace<'_> {
@@ -43,12 +43,12 @@ impl CostMeasurement for RecordTrace<'_> {
 }
 
 /// Records requests through the recorder of whatever thread it is called on.
-pub(super) struct RecordLocally<'a> {
-    pub(super) row: CostRow,
-    pub(super) recorder: LocalRecorder,
-    pub(super) handles: &'a [Series],
-    pub(super) trace: &'a Trace,
-    pub(super) between: BetweenRequests<'a>,
+pub(crate) struct RecordLocally<'a> {
+    pub(crate) row: CostRow,
+    pub(crate) recorder: LocalRecorder,
+    pub(crate) handles: &'a [Series],
+    pub(crate) trace: &'a Trace,
+    pub(crate) between: BetweenRequests<'a>,
 }
 
 impl CostMeasurement for RecordLocally<'_> {
@@ -70,8 +70,8 @@ impl CostMeasurement for RecordLocally<'_> {
 }
 
 /// Claims a recorder and gives it back, as an engine does that has one for each task.
-pub(super) struct ClaimRecorders<'a> {
-    pub(super) registry: Registry<'a>,
+pub(crate) struct ClaimRecorders<'a> {
+    pub(crate) registry: Registry<'a>,
 }
 
 /// Recorders of one round.
@@ -93,7 +93,7 @@ impl CostMeasurement for ClaimRecorders<'_> {
 /// Records `requests` with the `handles` of their series. Never inlined, like the next two, so that what is around the loop takes
 /// no registers from it.
 #[inline(never)]
-pub(super) fn by_handle(recorder: &mut Recorder<'_>, handles: &[Series], requests: &[Traced]) {
+pub(crate) fn by_handle(recorder: &mut Recorder<'_>, handles: &[Series], requests: &[Traced]) {
     for request in black_box(requests) {
         recorder.record(handles[request.series], request.sample);
     }

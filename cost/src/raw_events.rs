@@ -2,21 +2,21 @@
 
 use loaddensity_metrics_core::{DefaultStorage, Event, Pump, Registry, Series, Sink};
 
-use super::clock::Stopwatch;
-use super::exporters::per_request;
-use super::other_memory::BetweenRequests;
-use super::recording::by_handle;
-use super::trace::{Trace, Traced};
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use crate::clock::Stopwatch;
+use crate::exporters::per_request;
+use crate::other_memory::BetweenRequests;
+use crate::recording::by_handle;
+use crate::trace::{Trace, Traced};
+use crate::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Events that a recorder's ring holds, as in the default storage.
-pub(super) const RING: usize = DefaultStorage::RING_EVENTS;
+pub(crate) const RING: usize = DefaultStorage::RING_EVENTS;
 /// Events between two visits of the pump. They fit into the ring, which is walked round as an engine's is.
 const VISIT: usize = 8_192;
 
 /// Records requests while all per-request exporters are attached, and empties the ring at each visit. What counts is
 /// either the recording or the emptying.
-pub(super) struct RawEvents<'a> {
+pub(crate) struct RawEvents<'a> {
     row: CostRow,
     registry: Registry<'a>,
     handles: &'a [Series],
@@ -27,7 +27,7 @@ pub(super) struct RawEvents<'a> {
 }
 
 impl<'a> RawEvents<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         row: CostRow,
         (registry, handles): (Registry<'a>, &'a [Series]),
         trace: &'a Trace,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use super::clock;
+use crate::clock;
 
 /// Share of the time in which the measuring thread did not run, from which on the figures are called too high. The benches leave a
 /// slice of two threads out from 3 % on; a run of seconds also meets what a system does now and then.
@@ -13,29 +13,29 @@ const BUSY: f64 = 0.05;
 
 /// What other work did to the measuring thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Busyness {
+pub(crate) struct Busyness {
     /// How long was measured.
-    pub(super) elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// Share of that in which the thread did not run; `None` where its CPU time is not known.
-    pub(super) off_core: Option<f64>,
+    pub(crate) off_core: Option<f64>,
     /// Threads that ran or waited for a core, on average over the last minute; `None` where the system does not say it.
-    pub(super) load_average: Option<f64>,
-    pub(super) cores: usize,
+    pub(crate) load_average: Option<f64>,
+    pub(crate) cores: usize,
 }
 
 /// Begun on the thread that measures.
-pub(super) struct BusyWatch {
+pub(crate) struct BusyWatch {
     began: Instant,
     cpu: u64,
 }
 
 impl BusyWatch {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { began: Instant::now(), cpu: clock::now() }
     }
 
     /// On the same thread.
-    pub(super) fn stop(&self) -> Busyness {
+    pub(crate) fn stop(&self) -> Busyness {
         let (elapsed, ran) = (self.began.elapsed(), clock::now() - self.cpu);
         let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Busyness {
@@ -49,7 +49,7 @@ impl BusyWatch {
 
 impl Busyness {
     /// Whether others took so much that the figures suffer.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.off_core.is_some_and(|share| share > BUSY)
     }
 }

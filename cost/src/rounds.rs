@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::clock::Stopwatch;
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use crate::clock::Stopwatch;
+use crate::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Whether a round counts, for those of one turn. The first finds what the other works left in the caches, and in the
 /// first turn its memory untouched.
@@ -11,21 +11,21 @@ const TURN: [bool; 4] = [false, true, true, true];
 
 /// What a work costs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Figure {
-    pub(super) row: CostRow,
+pub(crate) struct Figure {
+    pub(crate) row: CostRow,
     /// Nanoseconds per operation in the cheapest round.
-    pub(super) minimum: f64,
+    pub(crate) minimum: f64,
     /// Nanoseconds per operation in the round that half of them undercut.
-    pub(super) median: f64,
+    pub(crate) median: f64,
     /// Between which two half of the rounds lie.
-    pub(super) quartiles: [f64; 2],
+    pub(crate) quartiles: [f64; 2],
     /// Nanoseconds per operation that were taken off, the median of all rounds.
-    pub(super) taken_off: f64,
-    pub(super) rounds: usize,
+    pub(crate) taken_off: f64,
+    pub(crate) rounds: usize,
     /// Bytes per operation.
-    pub(super) bytes: f64,
+    pub(crate) bytes: f64,
     /// Operations in one page, export or datagram.
-    pub(super) operations: f64,
+    pub(crate) operations: f64,
 }
 
 /// Gives each work one turn after the other for as long as `time`, or until `is_over`. Empty where that was before each
@@ -33,7 +33,7 @@ pub(super) struct Figure {
 ///
 /// # Errors
 /// The first answer that is wrong.
-pub(super) fn measure(
+pub(crate) fn measure(
     works: &mut [Box<dyn CostMeasurement + '_>],
     time: Duration,
     is_over: impl Fn() -> bool,
@@ -106,7 +106,7 @@ mod tests {
     use std::hint::black_box;
 
     use super::*;
-    use crate::cost::work::RecordEntry;
+    use crate::work::RecordEntry;
 
     /// Adds up numbers; its third round may be wrong.
     struct Sums<'a> {

@@ -4,21 +4,21 @@ use std::fmt;
 
 use loaddensity_metrics_core::Exporter;
 
-use super::MESSAGES;
-use super::busyness::Busyness;
-use super::clock;
-use super::exporters::{self, DatagramFilling, ExporterWork, Sending, cost_of};
-use super::load::LoadArgs;
-use super::memory;
-use super::other_memory;
-use super::raw_events::RING;
-use super::rounds::Figure;
-use super::trace::REQUESTS;
-use super::work::{CostRow, RecordEntry};
+use crate::MESSAGES;
+use crate::busyness::Busyness;
+use crate::clock;
+use crate::exporters::{self, DatagramFilling, ExporterWork, Sending, cost_of};
+use crate::load::LoadArgs;
+use crate::memory;
 use crate::numbers::thousands;
+use crate::other_memory;
+use crate::raw_events::RING;
+use crate::rounds::Figure;
+use crate::trace::REQUESTS;
+use crate::work::{CostRow, RecordEntry};
 
 /// Said on stderr before, and at the end of the report.
-pub(super) const DEBUG_BUILD: &str = "THIS IS A DEBUG BUILD: ITS FIGURES MEAN NOTHING. Use cargo run --release -- cost";
+pub const DEBUG_BUILD: &str = "THIS IS A DEBUG BUILD: ITS FIGURES MEAN NOTHING. Use cargo run --release -- cost";
 
 /// Said at the end of the report.
 const BUSY_MACHINE: &str = "THE MACHINE WAS BUSY WITH OTHER WORK: ITS FIGURES ARE TOO HIGH. Believe the minima, or measure again when it is idle";
@@ -29,15 +29,15 @@ const NAME: usize = 58;
 const NAME_OF_SIZE: usize = 34;
 
 /// What one operation costs, and what that means for `load`.
-pub(super) struct CostReport<'a> {
-    pub(super) load: &'a LoadArgs,
+pub struct CostReport<'a> {
+    pub(crate) load: &'a LoadArgs,
     /// Of every work.
-    pub(super) figures: &'a [Figure],
+    pub(crate) figures: Vec<Figure>,
     /// Bytes that the recorders of the load and their series made resident, without rings; `None` where the system does not
     /// say it.
-    pub(super) resident: Option<u64>,
+    pub(crate) resident: Option<u64>,
     /// Of the machine meanwhile.
-    pub(super) busyness: Busyness,
+    pub(crate) busyness: Busyness,
 }
 
 impl fmt::Display for CostReport<'_> {
@@ -200,7 +200,7 @@ impl CostReport<'_> {
     }
 
     /// Of one core, for all exporters, before they send.
-    pub(super) fn exporting_cores(&self) -> f64 {
+    pub(crate) fn exporting_cores(&self) -> f64 {
         let exporters = exporters::per_request().chain(exporters::reading());
         let cores = exporters.map(|exporter| match cost_of(exporter).work {
             ExporterWork::PerRequest(_) => self.seconds_per_second(CostRow::PerRequest(exporter)),
@@ -210,7 +210,7 @@ impl CostReport<'_> {
     }
 
     /// Of one core, for recording as an engine does by default.
-    pub(super) fn recording_cores(&self) -> f64 {
+    pub(crate) fn recording_cores(&self) -> f64 {
         self.seconds_per_second(RecordEntry::ByHandle.warm())
     }
 
@@ -334,7 +334,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cost::exporters::DatagramKind;
+    use crate::exporters::DatagramKind;
 
     const ROWS: [(CostRow, f64); 15] = [
         (CostRow::Tables, 321_000.0),
@@ -399,7 +399,7 @@ mod tests {
             figures.extend(cold);
         }
         let load = LoadArgs { rate: 250_000, series, threads, between, seconds: Duration::from_secs(10) };
-        CostReport { load: &load, figures: &figures, resident, busyness }.to_string()
+        CostReport { load: &load, figures, resident, busyness }.to_string()
     }
 
     #[test]

@@ -3,16 +3,16 @@
 use loaddensity_metrics_core::Exporter;
 
 /// What is measured of one exporter, and what is made of it.
-pub(super) struct ExporterCost {
+pub(crate) struct ExporterCost {
     /// Its name in the report.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// What one operation is, in the table.
-    pub(super) operation: &'static str,
-    pub(super) work: ExporterWork,
+    pub(crate) operation: &'static str,
+    pub(crate) work: ExporterWork,
 }
 
 /// When an exporter works.
-pub(super) enum ExporterWork {
+pub(crate) enum ExporterWork {
     /// With each request, which it takes out of its sink and sends.
     PerRequest(&'static [Sending]),
     /// Every so often, when it reads the registry.
@@ -27,22 +27,22 @@ pub(super) enum ExporterWork {
 }
 
 /// How a per-request exporter may send.
-pub(super) struct Sending {
-    pub(super) how: &'static str,
-    pub(super) datagram: DatagramKind,
+pub(crate) struct Sending {
+    pub(crate) how: &'static str,
+    pub(crate) datagram: DatagramKind,
 }
 
 /// A datagram that goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DatagramKind {
-    pub(super) filling: DatagramFilling,
+pub(crate) struct DatagramKind {
+    pub(crate) filling: DatagramFilling,
     /// Whether it leaves with others in one call.
-    pub(super) is_offloaded: bool,
+    pub(crate) is_offloaded: bool,
 }
 
 /// What is in a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DatagramFilling {
+pub(crate) enum DatagramFilling {
     /// As much as fits.
     Packed,
     /// One of the [`MESSAGES`](super::MESSAGES) of a request.
@@ -50,7 +50,7 @@ pub(super) enum DatagramFilling {
 }
 
 /// What is measured of `exporter`.
-pub(super) const fn cost_of(exporter: Exporter) -> ExporterCost {
+pub(crate) const fn cost_of(exporter: Exporter) -> ExporterCost {
     match exporter {
         Exporter::Prometheus => ExporterCost {
             name: "Prometheus",
@@ -89,12 +89,12 @@ pub(super) const fn cost_of(exporter: Exporter) -> ExporterCost {
 }
 
 /// Those that take each request, in the order in which they are shown.
-pub(super) fn per_request() -> impl Iterator<Item = Exporter> {
+pub(crate) fn per_request() -> impl Iterator<Item = Exporter> {
     Exporter::ALL.into_iter().filter(|exporter| matches!(cost_of(*exporter).work, ExporterWork::PerRequest(_)))
 }
 
 /// Those that read the registry, in the order in which they are shown.
-pub(super) fn reading() -> impl Iterator<Item = Exporter> {
+pub(crate) fn reading() -> impl Iterator<Item = Exporter> {
     Exporter::ALL.into_iter().filter(|exporter| matches!(cost_of(*exporter).work, ExporterWork::Reading { .. }))
 }
 

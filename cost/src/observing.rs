@@ -4,16 +4,16 @@ use std::hint::black_box;
 
 use loaddensity_metrics_core::{InstrumentError, Recorder, Registry, Series, Unit};
 
-use super::clock::Stopwatch;
-use super::trace::{Trace, Traced};
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use crate::clock::Stopwatch;
+use crate::trace::{Trace, Traced};
+use crate::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Raises a counter, or records the latencies in a timer, for each request of the trace.
-pub(super) struct ObserveTrace<'a> {
-    pub(super) is_counter: bool,
-    pub(super) registry: Registry<'a>,
-    pub(super) handles: &'a [Series],
-    pub(super) trace: &'a Trace,
+pub(crate) struct ObserveTrace<'a> {
+    pub(crate) is_counter: bool,
+    pub(crate) registry: Registry<'a>,
+    pub(crate) handles: &'a [Series],
+    pub(crate) trace: &'a Trace,
 }
 
 impl CostMeasurement for ObserveTrace<'_> {

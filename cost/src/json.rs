@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::clock;
-use super::load::LoadArgs;
-use super::memory;
-use super::report::CostReport;
-use super::rounds::Figure;
-use super::work::CostRow;
+use crate::clock;
+use crate::load::LoadArgs;
+use crate::memory;
+use crate::report::CostReport;
+use crate::rounds::Figure;
+use crate::work::CostRow;
 
 impl CostReport<'_> {
     /// The object of the report.
-    pub(super) fn json(&self) -> Value {
+    #[must_use]
+    pub fn json(&self) -> Value {
         let LoadArgs { rate, series, threads, between, .. } = *self.load;
         json!({
             "kind": "cost",

@@ -1,16 +1,16 @@
 //! The clock of the measurements: the thread's CPU time, which other processes do not add to.
 
 /// Whether it is the thread's CPU time, or what elapsed.
-pub(super) const IS_CPU_TIME: bool = cfg!(target_os = "linux");
+pub(crate) const IS_CPU_TIME: bool = cfg!(target_os = "linux");
 
 /// What is measured, in words.
-pub(super) const MEASURED: &str = if IS_CPU_TIME { "CPU time" } else { "elapsed time" };
+pub(crate) const MEASURED: &str = if IS_CPU_TIME { "CPU time" } else { "elapsed time" };
 
 /// Intervals by which the clock's own cost is found.
 const CALIBRATION: u32 = 1_000;
 
 /// Adds up the time that is spent in the parts of a round that count, without what reading the clock costs.
-pub(super) struct Stopwatch {
+pub(crate) struct Stopwatch {
     time: RoundTime,
     /// What an empty interval takes, in nanoseconds.
     overhead: u64,
@@ -18,23 +18,23 @@ pub(super) struct Stopwatch {
 
 /// The time of a round, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RoundTime {
+pub(crate) struct RoundTime {
     /// What counted.
-    pub(super) counted: u64,
+    pub(crate) counted: u64,
     /// What was done with that and is not to count.
-    pub(super) taken_off: u64,
+    pub(crate) taken_off: u64,
 }
 
 impl RoundTime {
     /// What is left. Less than nothing where little counted, and the machine was busy.
-    pub(super) const fn rest(self) -> f64 {
+    pub(crate) const fn rest(self) -> f64 {
         self.counted as f64 - self.taken_off as f64
     }
 }
 
 impl Stopwatch {
     /// A stopwatch that knows what reading the clock costs.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut watch = Self { time: RoundTime::default(), overhead: 0 };
         let empty = |_| {
             watch.time(|| ());
@@ -46,7 +46,7 @@ impl Stopwatch {
 
     /// Does `work`, which counts.
     #[inline]
-    pub(super) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let (result, nanos) = self.timed(work);
         self.time.counted += nanos;
         result
@@ -54,12 +54,12 @@ impl Stopwatch {
 
     /// Does `work`, whose time is taken off what counts.
     #[inline]
-    pub(super) fn take_off(&mut self, work: impl FnOnce()) {
+    pub(crate) fn take_off(&mut self, work: impl FnOnce()) {
         self.time.taken_off += self.timed(work).1;
     }
 
     /// The time since the last call.
-    pub(super) fn take(&mut self) -> RoundTime {
+    pub(crate) fn take(&mut self) -> RoundTime {
         std::mem::take(&mut self.time)
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::SegmentationOffload;
 
-use super::clock::Stopwatch;
-use super::exporters::DatagramKind;
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use crate::clock::Stopwatch;
+use crate::exporters::DatagramKind;
+use crate::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Datagrams that wait at most: the usual buffer of 208 KiB holds 90 full ones.
 const BURST: usize = 64;
@@ -20,7 +20,7 @@ const LEAST: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends bursts, and takes them in between, which does not count.
-pub(super) struct SendDatagrams {
+pub(crate) struct SendDatagrams {
     kind: DatagramKind,
     sender: UdpSocket,
     receiver: UdpSocket,
@@ -35,7 +35,7 @@ pub(super) struct SendDatagrams {
 
 impl SendDatagrams {
     /// Datagrams of `datagram_bytes` each, 1 to 65,507.
-    pub(super) fn new(kind: DatagramKind, datagram_bytes: usize) -> io::Result<Self> {
+    pub(crate) fn new(kind: DatagramKind, datagram_bytes: usize) -> io::Result<Self> {
         let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         receiver.set_read_timeout(Some(PATIENCE))?;
         let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;

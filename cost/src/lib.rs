@@ -4,7 +4,8 @@
 //! that is at hand and for one that is looked up by thread; one without exponential histograms; and one with as many
 //! recorders as the user has threads, for what a reader of all shards does.
 //!
-//! What is public here is for the project's benches, which do the same work beside other libraries.
+//! The program's `cost` prints the [report](measure). The rest of what is public is for the project's benches, which do the same work
+//! beside other libraries. This is a crate of its own because it is compiled with full optimisation, which the program is not.
 
 mod busyness;
 pub mod clock;
@@ -14,6 +15,7 @@ mod first_times;
 mod json;
 mod load;
 pub mod memory;
+mod numbers;
 mod observing;
 mod other_memory;
 pub mod packing;
@@ -28,14 +30,15 @@ pub mod trace;
 mod work;
 
 use std::io;
-use std::process::ExitCode;
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::{Accounts, Exporter, HeapStorage, Recorder, Registry, Series, TooSmall};
 use loaddensity_metrics_shell::LocalRecorder;
 
-pub(crate) use self::load::LoadArgs;
+pub use self::load::LoadArgs;
+pub use self::numbers::thousands;
+pub use self::report::{CostReport, DEBUG_BUILD};
 
 use self::busyness::BusyWatch;
 use self::clock::Stopwatch;
@@ -48,42 +51,26 @@ use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
 use self::reading::ReadRegistry;
 use self::recording::{ClaimRecorders, RecordLocally, RecordTrace, by_handle};
-use self::report::CostReport;
 use self::resident::resident;
 use self::sending::SendDatagrams;
 use self::trace::Trace;
 use self::work::{CostMeasurement, CostRow, RecordEntry, RoundResult};
-use crate::CommandError;
-use crate::exit::{self, CommandEnding};
-use crate::interrupt::Interrupt;
-use crate::numbers::thousands;
-use crate::say::{self, ResultForm};
+
+/// Why nothing was measured; the text is for the user.
+pub type CostError = Box<dyn std::error::Error>;
 
 /// `DogStatsD` messages of a request.
 const MESSAGES: u64 = 3;
 /// Ring of a storage whose raw events nobody wants: the smallest there is.
 const NO_RING: usize = 2;
 
-/// Measures, and prints what `load` costs.
-pub(crate) fn run(load: &LoadArgs, form: ResultForm) -> ExitCode {
-    if let Err(error) = load.check() {
-        say::err(format_args!("error: {error}"));
-        return ExitCode::from(exit::USAGE);
-    }
-    match measure(load, form) {
-        Ok(ending) => ExitCode::from(ending.code()),
-        Err(error) => crate::failed(&*error),
-    }
-}
-
-fn measure(load: &LoadArgs, form: ResultForm) -> Result<CommandEnding, CommandError> {
-    let interrupt = Interrupt::install("stopping")?;
-    if cfg!(debug_assertions) {
-        say::err(format_args!("warning: {}", report::DEBUG_BUILD));
-    }
-    let most = thousands(Storages::most_mebibytes(load));
-    let seconds = load.seconds.as_secs_f64();
-    say::err(format_args!("measuring for {seconds} s on one thread, with up to {most} MiB of memory"));
+/// Measures what `load` costs, for as long as it says or until `is_over`. `None` where that was before anything had a round that counts.
+///
+/// # Errors
+/// What is wrong with the load ([`LoadArgs::check`] says that before), storage that does not fit into memory, and the first
+/// answer that is not what it must be.
+pub fn measure(load: &LoadArgs, is_over: impl Fn() -> bool) -> Result<Option<CostReport<'_>>, CostError> {
+    load.check()?;
     let trace = Trace::new(load.series, load.rate);
     // What is read later must be there from the beginning, in every shard.
     let first = trace.every_outcome();
@@ -97,8 +84,8 @@ fn measure(load: &LoadArgs, form: ResultForm) -> Result<CommandEnding, CommandEr
     let of_all = &trace.intern(all);
     let mut recorders: Vec<_> = (0..load.threads).map(|_| all.recorder()).collect();
     for recorder in &mut recorders {
-        if interrupt.pressed() {
-            return Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() });
+        if is_over() {
+            return Ok(None);
         }
         fill(recorder, of_all);
     }
@@ -123,14 +110,20 @@ fn measure(load: &LoadArgs, form: ResultForm) -> Result<CommandEnding, CommandEr
     let pieces = memory.as_ref().map(|(memory, bytes)| BetweenRequests::Reading(memory.pieces(*bytes)));
     let mut works = works(filled, &trace, load, pieces)?;
     let watch = BusyWatch::start();
-    let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
+    let figures = rounds::measure(&mut works, load.seconds, is_over)?;
     let busyness = watch.stop();
-    if !figures.is_empty() {
-        let report = CostReport { load, figures: &figures, resident, busyness };
-        form.words(format_args!("{report}"))?;
-        form.object(|| report.json())?;
-    }
-    Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() })
+    Ok((!figures.is_empty()).then_some(CostReport { load, figures, resident, busyness }))
+}
+
+/// MiB that become resident for the measuring, at the most.
+#[must_use]
+pub const fn most_mebibytes(load: &LoadArgs) -> u64 {
+    // Of what the engine's own instruments are counted in, no more than of requests.
+    let series = (load.threads + 3) * memory::COUNTERS + memory::CLASSIC_COUNTERS + 5 * memory::LABELS;
+    // The trace as it is recorded and as events, and the buffers.
+    const REST: u64 = 32 << 20;
+    let between = if load.between.is_some() { other_memory::MEMORY as u64 } else { 0 };
+    (load.series * series + REST + between) >> 20
 }
 
 /// Where requests are recorded by one recorder.
@@ -146,7 +139,7 @@ struct Storages {
 }
 
 impl Storages {
-    fn new(load: &LoadArgs) -> Result<Self, CommandError> {
+    fn new(load: &LoadArgs) -> Result<Self, CostError> {
         let series = load.series as usize;
         Ok(Self {
             one: HeapStorage::new(series, 1, RING)?,
@@ -154,16 +147,6 @@ impl Storages {
             classic: HeapStorage::classic(series, 1, NO_RING)?,
             own: HeapStorage::builder(series, 1, NO_RING).counters(1).histograms(1).build()?,
         })
-    }
-
-    /// What becomes resident for the measuring, at the most.
-    const fn most_mebibytes(load: &LoadArgs) -> u64 {
-        // Of what the engine's own instruments are counted in, no more than of requests.
-        let series = (load.threads + 3) * memory::COUNTERS + memory::CLASSIC_COUNTERS + 5 * memory::LABELS;
-        // The trace as it is recorded and as events, and the buffers.
-        const REST: u64 = 32 << 20;
-        let between = if load.between.is_some() { other_memory::MEMORY as u64 } else { 0 };
-        (load.series * series + REST + between) >> 20
     }
 }
 
@@ -186,7 +169,7 @@ fn works<'a>(
     trace: &'a Trace,
     load: &LoadArgs,
     cold: Option<BetweenRequests<'a>>,
-) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
+) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CostError> {
     let FilledStorages { one, own: (registry, handles), all, .. } = filled;
     let warm = BetweenRequests::Nothing;
     let mut works: Vec<_> =
@@ -239,7 +222,7 @@ fn works_of<'a>(
     all: Filled<'a>,
     trace: &Trace,
     load: &LoadArgs,
-) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
+) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CostError> {
     let (registry, handles) = one;
     let several = (load.threads > 1).then_some((all, load.threads));
     let read = [(one, 1)].into_iter().chain(several);
@@ -263,17 +246,17 @@ fn works_of<'a>(
 fn packed_messages<'a>(
     (registry, handles): Filled<'a>,
     trace: &Trace,
-) -> Result<PackEvents<'a, MessageEncoder<'a>>, CommandError> {
+) -> Result<PackEvents<'a, MessageEncoder<'a>>, CostError> {
     let messages = MessageEncoder::new(registry, "loaddensity")?;
     Ok(PackEvents::new(Exporter::Statsd, accounts(registry)?, messages, handles, trace))
 }
 
-fn accounts(registry: Registry<'_>) -> Result<Accounts<'_>, CommandError> {
+fn accounts(registry: Registry<'_>) -> Result<Accounts<'_>, CostError> {
     Ok(registry.pump().ok_or("another pump reads this storage")?.accounts())
 }
 
 /// How long the messages of the trace are, newlines included, as a round of them tells.
-fn message_bytes(one: Filled<'_>, trace: &Trace) -> Result<usize, CommandError> {
+fn message_bytes(one: Filled<'_>, trace: &Trace) -> Result<usize, CostError> {
     let RoundResult { operations, bytes, .. } = packed_messages(one, trace)?.round(&mut Stopwatch::new())?;
     Ok((bytes / (MESSAGES * operations)) as usize)
 }

@@ -2,42 +2,45 @@
 
 use std::time::Duration;
 
-use super::memory;
-use super::other_memory::MOST_BETWEEN;
+use crate::memory;
+use crate::other_memory::MOST_BETWEEN;
 
 /// Most series times threads that are measured: their counters take up to 2.5 GB, and 7 GB of addresses.
 const MOST_COUNTERS: u64 = 1_000_000;
 
 /// A load, and how long the measuring may take.
 #[derive(Debug, clap::Args)]
-pub(crate) struct LoadArgs {
+pub struct LoadArgs {
     /// Requests per second over all threads.
     #[arg(long, value_name = "REQUESTS", default_value_t = 250_000,
         value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    pub(super) rate: u64,
+    pub rate: u64,
     /// Series: pairs of method and name, and further labels, that requests are told apart by.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    pub(super) series: u64,
+    pub series: u64,
     /// Threads that record, each with a recorder of its own.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1_023))]
-    pub(super) threads: u64,
+    pub threads: u64,
     /// Other memory that the engine touches between two requests, in bytes, 1 to 1,048,576, in whole cache lines of 64.
     /// Recording is then measured a second time, with caches as cold as that makes them.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=MOST_BETWEEN))]
-    pub(super) between: Option<u64>,
+    pub between: Option<u64>,
     /// How long to measure, in seconds, 0.1 to 3,600. Everything is done four times at the least.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub(super) seconds: Duration,
+    pub seconds: Duration,
 }
 
 impl LoadArgs {
     /// Whether the default storage has room for it.
-    pub(super) const fn fits_the_default_storage(&self) -> bool {
+    pub(crate) const fn fits_the_default_storage(&self) -> bool {
         self.threads <= memory::DEFAULT_RECORDERS && self.series <= memory::DEFAULT_SERIES
     }
 
-    /// Says what is wrong with the load as a whole, if anything.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Checks the load as a whole.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
         let counters = self.series * self.threads;
         if counters <= MOST_COUNTERS {
             return Ok(());

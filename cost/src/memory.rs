@@ -2,7 +2,7 @@
 
 use loaddensity_metrics_core::{DefaultStorage, Storage};
 
-use super::raw_events::RING;
+use crate::raw_events::RING;
 
 /// Long enough for padding to make no difference.
 const SPAN: usize = 1_024;
@@ -31,23 +31,23 @@ pub const LABELS: u64 = CLASSIC_1 as u64 - 2 * CLASSIC_COUNTERS;
 /// Bytes of a series in the spill shard.
 pub const SPILL: u64 = SERIES_1 as u64 - COUNTERS - LABELS;
 /// Bytes of an event in a recorder's ring.
-pub(super) const EVENT: u64 = (EVENT_2 - EVENT_1) as u64;
+pub(crate) const EVENT: u64 = (EVENT_2 - EVENT_1) as u64;
 /// Bytes of an event in the ring of those recorders that found no shard.
 const SHARED_EVENT: u64 = EVENT_1 as u64 - EVENT;
 /// Bytes of a shard without series and ring.
 const HEADER: u64 = 256;
 /// Bytes of the tables that a registry's first recorder writes.
-pub(super) const TABLES: u64 = Smallest::TABLES_SIZE as u64;
+pub(crate) const TABLES: u64 = Smallest::TABLES_SIZE as u64;
 /// The same in storage without exponential histograms.
-pub(super) const CLASSIC_TABLES: u64 = ClassicStorage::<2, 1>::TABLES_SIZE as u64;
+pub(crate) const CLASSIC_TABLES: u64 = ClassicStorage::<2, 1>::TABLES_SIZE as u64;
 /// What there is once, the tables among it.
 const REST: u64 = Smallest::SIZE as u64 - 2 * (LABELS + SPILL + COUNTERS) - 2 * HEADER - 2 * (EVENT + SHARED_EVENT);
 
 /// Recorders, and series beside the overflow series, of the default storage.
-pub(super) const DEFAULT_RECORDERS: u64 = 12;
-pub(super) const DEFAULT_SERIES: u64 = 511;
+pub(crate) const DEFAULT_RECORDERS: u64 = 12;
+pub(crate) const DEFAULT_SERIES: u64 = 511;
 /// Bytes of address space of the default storage.
-pub(super) const DEFAULT_SIZE: u64 = DefaultStorage::SIZE as u64;
+pub(crate) const DEFAULT_SIZE: u64 = DefaultStorage::SIZE as u64;
 
 /// Bytes of address space of storage for `series` series (the overflow series included), `recorders` recorders and
 /// rings of as many events as the default storage has; exact but for some hundred bytes.
@@ -65,12 +65,12 @@ pub const fn touched(series: u64, recorders: u64) -> u64 {
 }
 
 /// Bytes of the rings of `recorders` recorders.
-pub(super) const fn rings(recorders: u64) -> u64 {
+pub(crate) const fn rings(recorders: u64) -> u64 {
     recorders * RING as u64 * EVENT
 }
 
 /// Bytes of one recorder with `series` series and its ring.
-pub(super) const fn recorder(series: u64) -> u64 {
+pub(crate) const fn recorder(series: u64) -> u64 {
     series * COUNTERS + HEADER + rings(1)
 }
 

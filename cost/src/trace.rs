@@ -57,7 +57,7 @@ impl Trace {
 
     /// A success and a failure of each series, so that everything which is exported of a series is there: in a trace
     /// over many series, most have no failure.
-    pub(super) fn every_outcome(&self) -> Vec<Traced> {
+    pub(crate) fn every_outcome(&self) -> Vec<Traced> {
         let mut random = XorShift(SEED);
         let completed_at = Timestamp::from_unix_nanos(BEGAN);
         let mut of_status = |series, status| {
@@ -69,7 +69,7 @@ impl Trace {
     }
 
     /// The handles of all series in `registry`.
-    pub(super) fn intern(&self, registry: Registry<'_>) -> Vec<Series> {
+    pub(crate) fn intern(&self, registry: Registry<'_>) -> Vec<Series> {
         self.names.iter().map(|(method, name)| registry.series(method, name)).collect()
     }
 }

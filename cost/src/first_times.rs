@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::{HeapStorage, Outcome, Sample};
 
-use super::NO_RING;
-use super::clock::Stopwatch;
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use crate::NO_RING;
+use crate::clock::Stopwatch;
+use crate::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Requests that a bucket counts before it needs its wide word.
 const BEFORE_CARRY: u64 = (1 << 15) - 1;
@@ -20,7 +20,7 @@ const CARRIES: u64 = 8;
 const ROOM: usize = 8_000;
 
 /// Claims the first recorder of new registries.
-pub(super) struct WriteTables;
+pub(crate) struct WriteTables;
 
 impl CostMeasurement for WriteTables {
     fn row(&self) -> CostRow {
@@ -41,7 +41,7 @@ impl CostMeasurement for WriteTables {
 }
 
 /// Records the request with which a bucket carries, in a page for each.
-pub(super) struct CarryFirst;
+pub(crate) struct CarryFirst;
 
 impl CostMeasurement for CarryFirst {
     fn row(&self) -> CostRow {

@@ -6,8 +6,8 @@ use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{Exporter, Outcome, Registry, Series, Timestamp, TooSmall};
 
-use super::clock::Stopwatch;
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use crate::clock::Stopwatch;
+use crate::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Bytes that the server has the page written into at once.
 const FRAME: usize = 4_096;
@@ -17,7 +17,7 @@ const REQUEST: usize = 4 << 20;
 const LEAST: u64 = 20_000;
 
 /// Reads everything, once or several times.
-pub(super) struct ReadRegistry<'a> {
+pub(crate) struct ReadRegistry<'a> {
     recorders: u64,
     registry: Registry<'a>,
     read: ReadingKind,
@@ -35,7 +35,7 @@ enum ReadingKind {
 
 impl<'a> ReadRegistry<'a> {
     /// The reading of pages. Nothing must be interned afterwards.
-    pub(super) fn of_pages(registry: Registry<'a>, recorders: u64) -> Result<Self, TooSmall> {
+    pub(crate) fn of_pages(registry: Registry<'a>, recorders: u64) -> Result<Self, TooSmall> {
         let mut lines = 0;
         let mut buffer = vec![0; FRAME];
         page(registry, &mut buffer, |part| lines += part.iter().filter(|byte| **byte == b'\n').count() as u64)?;
@@ -43,7 +43,7 @@ impl<'a> ReadRegistry<'a> {
     }
 
     /// The reading of exports. Everything that will be must have been recorded once.
-    pub(super) fn of_exports(registry: Registry<'a>, recorders: u64, handles: &[Series]) -> Self {
+    pub(crate) fn of_exports(registry: Registry<'a>, recorders: u64, handles: &[Series]) -> Self {
         let points = |series: &Series| {
             let totals = registry.series_totals(*series);
             // A counter and two histograms for each outcome that was recorded.

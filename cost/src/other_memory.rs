@@ -6,21 +6,21 @@
 
 use std::hint::black_box;
 
-use super::clock::Stopwatch;
-use super::trace::{Trace, Traced};
+use crate::clock::Stopwatch;
+use crate::trace::{Trace, Traced};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
 /// Bytes of the memory: more than a core has of the caches for itself.
-pub(super) const MEMORY: usize = 64 << 20;
+pub(crate) const MEMORY: usize = 64 << 20;
 /// Most bytes that may be read between two requests. Where it were more, the little that recording takes would be lost in what
 /// is taken off.
-pub(super) const MOST_BETWEEN: u64 = 1 << 20;
+pub(crate) const MOST_BETWEEN: u64 = 1 << 20;
 /// Requests between two looks at the clock: enough for those to make no difference.
 const SLICE: usize = 500;
 
 /// Memory that is read from one end to the other, a piece between two requests.
-pub(super) struct OtherMemory(Vec<CacheLine>);
+pub(crate) struct OtherMemory(Vec<CacheLine>);
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -28,19 +28,19 @@ struct CacheLine([u64; LINE / 8]);
 
 impl OtherMemory {
     /// All of it resident: not zero, because pages of zeros may all be one page.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(vec![CacheLine([1; LINE / 8]); MEMORY / LINE])
     }
 
     /// Pieces of `bytes`, 1 to [`MOST_BETWEEN`], in whole cache lines.
-    pub(super) fn pieces(&self, bytes: u64) -> MemoryPieces<'_> {
+    pub(crate) fn pieces(&self, bytes: u64) -> MemoryPieces<'_> {
         MemoryPieces { lines: &self.0, piece: (bytes as usize).div_ceil(LINE), next: 0, request: 0 }
     }
 }
 
 /// Where the reading stands, in the memory and in the trace.
 #[derive(Clone, Copy)]
-pub(super) struct MemoryPieces<'a> {
+pub(crate) struct MemoryPieces<'a> {
     lines: &'a [CacheLine],
     /// Lines between two requests.
     piece: usize,
@@ -50,14 +50,14 @@ pub(super) struct MemoryPieces<'a> {
 
 /// What is between two requests.
 #[derive(Clone, Copy)]
-pub(super) enum BetweenRequests<'a> {
+pub(crate) enum BetweenRequests<'a> {
     Nothing,
     Reading(MemoryPieces<'a>),
 }
 
 impl BetweenRequests<'_> {
     /// The requests of a round: the whole trace, or the next ones, before which the whole memory is read at the most.
-    pub(super) fn requests<'t>(&mut self, trace: &'t Trace) -> &'t [Traced] {
+    pub(crate) fn requests<'t>(&mut self, trace: &'t Trace) -> &'t [Traced] {
         match self {
             Self::Nothing => &trace.requests,
             Self::Reading(pieces) => pieces.requests(&trace.requests),
@@ -66,7 +66,7 @@ impl BetweenRequests<'_> {
 
     /// Does `record` with `requests`, which counts: with all at once, or with one after another where memory is read between.
     #[inline]
-    pub(super) fn time(&mut self, watch: &mut Stopwatch, requests: &[Traced], mut record: impl FnMut(&[Traced])) {
+    pub(crate) fn time(&mut self, watch: &mut Stopwatch, requests: &[Traced], mut record: impl FnMut(&[Traced])) {
         match self {
             Self::Nothing => watch.time(|| record(requests)),
             Self::Reading(pieces) => {

@@ -5,15 +5,15 @@ use std::hint::black_box;
 use loaddensity_metrics_core::Timestamp;
 use loaddensity_metrics_shell::runtime::{coarse_time, system_time};
 
-use super::clock::Stopwatch;
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use crate::clock::Stopwatch;
+use crate::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Readings of one round.
 const READINGS: u64 = 10_000;
 
 /// Reads a wall clock.
-pub(super) struct ReadClock {
-    pub(super) is_coarse: bool,
+pub(crate) struct ReadClock {
+    pub(crate) is_coarse: bool,
 }
 
 impl CostMeasurement for ReadClock {

@@ -4,11 +4,11 @@ use std::fmt;
 
 use loaddensity_metrics_core::Exporter;
 
-use super::clock::Stopwatch;
-use super::exporters::{DatagramFilling, DatagramKind, cost_of, per_request};
+use crate::clock::Stopwatch;
+use crate::exporters::{DatagramFilling, DatagramKind, cost_of, per_request};
 
 /// One measurement.
-pub(super) trait CostMeasurement {
+pub(crate) trait CostMeasurement {
     /// Which one it is.
     fn row(&self) -> CostRow;
 
@@ -21,7 +21,7 @@ pub(super) trait CostMeasurement {
 
 /// A row of the table. Those that read shards name how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CostRow {
+pub(crate) enum CostRow {
     /// A request.
     Record {
         entry: RecordEntry,
@@ -58,7 +58,7 @@ pub(super) enum CostRow {
 
 /// How an engine records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RecordEntry {
+pub(crate) enum RecordEntry {
     ByHandle,
     /// By handle, with all per-request exporters attached.
     WithEvents,
@@ -71,15 +71,15 @@ pub(super) enum RecordEntry {
 
 impl RecordEntry {
     /// In the order of the table.
-    pub(super) const ALL: [Self; 5] = [Self::ByHandle, Self::WithEvents, Self::Locally, Self::Classic, Self::ByStrings];
+    pub(crate) const ALL: [Self; 5] = [Self::ByHandle, Self::WithEvents, Self::Locally, Self::Classic, Self::ByStrings];
 
     /// The row where nothing else is touched between two requests.
-    pub(super) const fn warm(self) -> CostRow {
+    pub(crate) const fn warm(self) -> CostRow {
         CostRow::Record { entry: self, is_cold: false }
     }
 
     /// The row where other memory is.
-    pub(super) const fn cold(self) -> CostRow {
+    pub(crate) const fn cold(self) -> CostRow {
         CostRow::Record { entry: self, is_cold: true }
     }
 
@@ -111,7 +111,7 @@ impl RecordEntry {
 
 impl CostRow {
     /// What programs know it by. Rows that differ only in how many shards they read, or in how cold the caches are, share one.
-    pub(super) fn key(self) -> String {
+    pub(crate) fn key(self) -> String {
         match self {
             Self::Record { entry, .. } => entry.key().to_owned(),
             Self::Observe { is_counter: true } => "own.add".into(),
@@ -165,18 +165,18 @@ impl fmt::Display for CostRow {
 
 /// What a round did.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RoundResult {
+pub(crate) struct RoundResult {
     /// Requests, lines or data points.
-    pub(super) operations: u64,
+    pub(crate) operations: u64,
     /// Bytes written, of those that write.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Pages, exports or datagrams written; else 1.
-    pub(super) times: u64,
+    pub(crate) times: u64,
 }
 
 /// An answer that is not what it must be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WrongResult {
+pub(crate) struct WrongResult {
     row: CostRow,
     /// What was counted.
     what: &'static str,
@@ -186,7 +186,7 @@ pub(super) struct WrongResult {
 
 impl CostRow {
     /// Both counts of `what` must be the same.
-    pub(super) fn expect(self, what: &'static str, expected: u64, got: u64) -> Result<(), WrongResult> {
+    pub(crate) fn expect(self, what: &'static str, expected: u64, got: u64) -> Result<(), WrongResult> {
         if expected == got { Ok(()) } else { Err(WrongResult { row: self, what, expected, got }) }
     }
 }

@@ -4,17 +4,17 @@ use std::hint::black_box;
 
 use loaddensity_metrics_core::{Accounts, Event, EventEncoder, Exporter, Packer, Series, Sink};
 
-use super::clock::Stopwatch;
-use super::trace::Trace;
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use crate::clock::Stopwatch;
+use crate::trace::Trace;
+use crate::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Events of one round: the next ones of the trace.
 const EVENTS: usize = 10_000;
 /// Largest datagram, the default of `datagram_bytes` for InfluxDB.
-pub(super) const DATAGRAM_BYTES: usize = 1_400;
+pub(crate) const DATAGRAM_BYTES: usize = 1_400;
 
 /// Packs events into datagrams that are as full as can be, and confirms them.
-pub(super) struct PackEvents<'a, E> {
+pub(crate) struct PackEvents<'a, E> {
     row: CostRow,
     packer: Packer<E>,
     sink: Sink<'a, Box<[Event]>>,
@@ -26,7 +26,7 @@ pub(super) struct PackEvents<'a, E> {
 }
 
 impl<'a, E: EventEncoder> PackEvents<'a, E> {
-    pub(super) fn new(
+    pub(crate) fn new(
         exporter: Exporter,
         accounts: Accounts<'a>,
         encoder: E,
