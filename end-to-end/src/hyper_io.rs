@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -152,7 +153,7 @@ const HTTP1: Version = Version::Http1 { header_read_timeout: Duration::from_secs
 struct EchoServer<R: Runtime> {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    open: Arc<HyperTasks<R>>,
+    open: Arc<HyperTasks>,
     _accepting: R::Task,
 }
 
@@ -177,7 +178,10 @@ impl<R: Runtime> EchoServer<R> {
     }
 }
 
-fn serve<R: Runtime>(tasks: &HyperTasks<R>, version: Version, timer: HyperTimer<R>, io: HyperIo<R::Tcp>) {
+fn serve<S>(tasks: &HyperTasks, version: Version, timer: HyperTimer, io: HyperIo<S>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     match version {
         Version::Http1 { header_read_timeout } => {
             let mut http = server::conn::http1::Builder::new();

@@ -20,6 +20,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::boxed::ByteStream;
+
 /// Bytes that a turn may receive, give or take one call. Four hundred of the smallest frames of HTTP/2 fit in.
 const READ_PER_TURN: usize = 4 << 10;
 /// Bytes that a turn may send, give or take one call.
@@ -66,8 +68,8 @@ impl ByteBudget {
     }
 
     /// `stream`, within this budget.
-    pub(crate) fn on<S>(&self, stream: S) -> BudgetedStream<S> {
-        BudgetedStream { stream, budget: self.clone() }
+    pub(crate) fn on(&self, stream: impl ByteStream + 'static) -> BudgetedStream {
+        BudgetedStream { stream: Box::new(stream), budget: self.clone() }
     }
 
     /// `future`, each poll of which is a turn. Whatever touches the stream belongs into such a future; else it
@@ -108,8 +110,8 @@ impl ByteBudget {
 }
 
 /// A stream with a [`ByteBudget`].
-pub(crate) struct BudgetedStream<S> {
-    stream: S,
+pub(crate) struct BudgetedStream {
+    stream: Box<dyn ByteStream>,
     budget: ByteBudget,
 }
 
@@ -129,7 +131,7 @@ fn paid(
     Poll::Ready(Ok(bytes))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for BudgetedStream<S> {
+impl AsyncRead for BudgetedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let Self { stream, budget } = &mut *self;
         let read = ready!(paid(&budget.0.to_read, cx, |cx| Pin::new(stream).poll_read(cx, into)))?;
@@ -137,7 +139,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for BudgetedStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for BudgetedStream<S> {
+impl AsyncWrite for BudgetedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { stream, budget } = &mut *self;
         paid(&budget.0.to_write, cx, |cx| Pin::new(stream).poll_write(cx, bytes))
@@ -165,9 +167,36 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for BudgetedStream<S> {
 mod tests {
     use std::task::{Wake, Waker};
 
-    use futures_lite::io::{repeat, sink};
+    use futures_lite::io::{Repeat, Sink, repeat, sink};
 
     use super::*;
+
+    /// A peer that sends for ever, and takes everything.
+    struct Tireless(Repeat, Sink);
+
+    impl AsyncRead for Tireless {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_read(cx, into)
+        }
+    }
+
+    impl AsyncWrite for Tireless {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.1).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.1).poll_flush(cx)
+        }
+
+        fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.1).poll_close(cx)
+        }
+    }
+
+    fn tireless() -> Tireless {
+        Tireless(repeat(7), sink())
+    }
 
     #[derive(Default)]
     struct Woken(AtomicUsize);
@@ -198,7 +227,7 @@ mod tests {
     fn a_turn_moves_its_budget_in_each_direction_and_then_wakes_the_task() {
         for length in [1, CALL, 4_096, 65_536] {
             let budget = ByteBudget::new(usize::MAX);
-            let (mut input, mut output) = (budget.on(repeat(7)), budget.on(sink()));
+            let (mut input, mut output) = (budget.on(tireless()), budget.on(tireless()));
             let mut bytes = vec![0; length];
             let (mut read, mut written) = ((0, 0), (0, 0));
             let woken = Arc::new(Woken::default());
@@ -231,7 +260,7 @@ mod tests {
     #[test]
     fn a_server_may_send_only_its_budget_between_two_requests() {
         let budget = ByteBudget::of_server();
-        let mut stream = budget.on(repeat(7));
+        let mut stream = budget.on(tireless());
         let mut cx = Context::from_waker(Waker::noop());
         let mut read = |length| Pin::new(&mut stream).poll_read(&mut cx, &mut vec![0; length]);
         for _ in 0..3 {
@@ -240,7 +269,7 @@ mod tests {
             assert!(error.to_string().contains("more than 1 MiB since the last request"), "{error}");
             budget.begin_request();
         }
-        let mut endless = ByteBudget::new(usize::MAX).on(repeat(7));
+        let mut endless = ByteBudget::new(usize::MAX).on(tireless());
         let read = Pin::new(&mut endless).poll_read(&mut Context::from_waker(Waker::noop()), &mut vec![0; 4 << 20]);
         assert!(matches!(read, Poll::Ready(Ok(_))), "the limit is for servers: a client may send more");
     }

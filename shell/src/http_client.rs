@@ -12,6 +12,7 @@ use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::http::request::Builder;
 use loaddensity_metrics_core::Exporter;
 
+use crate::boxed::BoxedFuture;
 use crate::byte_budget::{BudgetedStream, ByteBudget};
 use crate::config::{ClientTls, Proxy};
 use crate::error::StartError;
@@ -153,15 +154,25 @@ impl RemoteServer {
         runtime: &R,
         address: SocketAddr,
         budget: &ByteBudget,
-    ) -> io::Result<MaybeTlsStream<BudgetedStream<R::Tcp>>> {
-        let stream = budget.on(match &self.via {
-            None => runtime.tcp_connect(address).await?,
-            Some(via) => via.connect(runtime, address, &host_port(without_zone(&self.host), self.port)).await?,
-        });
-        match &self.tls {
-            None => Ok(MaybeTlsStream::Plain(stream)),
-            Some(tls) => tls.connect(without_zone(&self.host), stream).await,
+    ) -> io::Result<MaybeTlsStream> {
+        match (runtime.tcp_connect(address).await, &self.via) {
+            (Ok(stream), _) => self.go_on(budget.on(stream)).await,
+            (Err(error), Some(via)) => Err(via.failed(&error)),
+            (Err(error), None) => Err(error),
         }
+    }
+
+    /// From the first hop on: through it, if it is a proxy, and to TLS.
+    fn go_on(&self, mut stream: BudgetedStream) -> BoxedFuture<'_, io::Result<MaybeTlsStream>> {
+        Box::pin(async move {
+            if let Some(via) = &self.via {
+                via.go_through(&mut stream, &host_port(without_zone(&self.host), self.port)).await?;
+            }
+            match &self.tls {
+                None => Ok(MaybeTlsStream::Plain(stream)),
+                Some(tls) => tls.connect(without_zone(&self.host), stream).await,
+            }
+        })
     }
 }
 

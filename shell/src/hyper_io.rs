@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt;
 
+use crate::boxed::{BoxedFuture, BoxedRuntime};
 use crate::byte_budget::ByteBudget;
 use crate::runtime::Runtime;
 
@@ -73,36 +74,42 @@ impl<S: AsyncWrite + Unpin> rt::Write for HyperIo<S> {
 }
 
 /// A runtime's timer as hyper wants it.
-#[derive(Clone, Debug)]
-pub struct HyperTimer<R> {
-    runtime: R,
+#[derive(Clone)]
+pub struct HyperTimer {
+    runtime: BoxedRuntime,
 }
 
-impl<R: Runtime> HyperTimer<R> {
+impl HyperTimer {
     /// Waits through `runtime`.
-    pub const fn new(runtime: R) -> Self {
-        Self { runtime }
+    pub fn new(runtime: impl Runtime) -> Self {
+        Self { runtime: Arc::new(runtime) }
     }
 }
 
-impl<R: Runtime> rt::Timer for HyperTimer<R> {
+impl fmt::Debug for HyperTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperTimer").finish_non_exhaustive()
+    }
+}
+
+impl rt::Timer for HyperTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(HyperSleep { sleep: Mutex::new(Box::pin(self.runtime.sleep(duration))) })
+        Box::pin(HyperSleep { sleep: Mutex::new(self.runtime.sleep_boxed(duration)) })
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        self.sleep(deadline.saturating_duration_since(self.runtime.now()))
+        self.sleep(deadline.saturating_duration_since(self.runtime.monotonic()))
     }
 
     fn now(&self) -> Instant {
-        self.runtime.now()
+        self.runtime.monotonic()
     }
 }
 
 /// hyper asks for a `Sync` sleep, which a runtime's need not be. The mutex makes it so and is never locked: polling
 /// has exclusive access.
 struct HyperSleep {
-    sleep: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    sleep: Mutex<BoxedFuture<'static, ()>>,
 }
 
 impl Future for HyperSleep {
@@ -116,33 +123,34 @@ impl Future for HyperSleep {
 impl rt::Sleep for HyperSleep {}
 
 /// Tasks that end together: dropping this cancels all that still run.
-pub struct HyperTasks<R: Runtime> {
-    runtime: R,
+pub struct HyperTasks {
+    runtime: BoxedRuntime,
     budget: Option<ByteBudget>,
-    running: Arc<Mutex<RunningTasks<R::Task>>>,
+    running: Arc<Mutex<RunningTasks>>,
 }
 
-struct RunningTasks<T> {
+struct RunningTasks {
     next: u64,
-    tasks: HashMap<u64, T>,
+    tasks: HashMap<u64, Box<dyn Send>>,
 }
 
-impl<R: Runtime> HyperTasks<R> {
+impl HyperTasks {
     /// No tasks yet; those that come run on `runtime`.
     #[must_use]
-    pub fn new(runtime: R) -> Self {
-        Self { runtime, budget: None, running: Arc::new(Mutex::new(RunningTasks { next: 0, tasks: HashMap::new() })) }
+    pub fn new(runtime: impl Runtime) -> Self {
+        let running = Arc::new(Mutex::new(RunningTasks { next: 0, tasks: HashMap::new() }));
+        Self { runtime: Arc::new(runtime), budget: None, running }
     }
 
     /// The tasks of one connection: each poll of one is a turn of its budget.
     #[cfg(feature = "http-client")]
-    pub(crate) fn budgeted(runtime: R, budget: &ByteBudget) -> Self {
+    pub(crate) fn budgeted(runtime: impl Runtime, budget: &ByteBudget) -> Self {
         Self { budget: Some(budget.clone()), ..Self::new(runtime) }
     }
 
     /// A handle for hyper. It keeps no task alive.
     #[must_use]
-    pub fn executor(&self) -> HyperExecutor<R> {
+    pub fn executor(&self) -> HyperExecutor {
         let (runtime, budget) = (self.runtime.clone(), self.budget.clone());
         HyperExecutor { runtime, budget, running: Arc::downgrade(&self.running) }
     }
@@ -165,20 +173,21 @@ impl<R: Runtime> HyperTasks<R> {
     }
 }
 
-impl<R: Runtime> fmt::Debug for HyperTasks<R> {
+impl fmt::Debug for HyperTasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HyperTasks").field("running", &self.len()).finish_non_exhaustive()
     }
 }
 
 /// Starts hyper's tasks among those of the [`HyperTasks`] it came from; drops them unstarted once that is gone.
-pub struct HyperExecutor<R: Runtime> {
-    runtime: R,
+#[derive(Clone)]
+pub struct HyperExecutor {
+    runtime: BoxedRuntime,
     budget: Option<ByteBudget>,
-    running: Weak<Mutex<RunningTasks<R::Task>>>,
+    running: Weak<Mutex<RunningTasks>>,
 }
 
-impl<R: Runtime> HyperExecutor<R> {
+impl HyperExecutor {
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let Some(running) = self.running.upgrade() else {
             return;
@@ -188,7 +197,7 @@ impl<R: Runtime> HyperExecutor<R> {
         let mut entered = lock(&running);
         let id = entered.next;
         entered.next += 1;
-        let task = self.runtime.spawn(async move {
+        let task = self.runtime.spawn_boxed(Box::pin(async move {
             let turns = poll_fn(|cx| {
                 budget.iter().for_each(ByteBudget::begin_turn);
                 future.as_mut().poll(cx)
@@ -196,27 +205,18 @@ impl<R: Runtime> HyperExecutor<R> {
             turns.await;
             let ended = registered.upgrade().and_then(|running| lock(&running).tasks.remove(&id));
             drop(ended);
-        });
+        }));
         entered.tasks.insert(id, task);
     }
 }
 
-/// Never pinned; hyper asks for it.
-impl<R: Runtime> Unpin for HyperExecutor<R> {}
-
-impl<R: Runtime> Clone for HyperExecutor<R> {
-    fn clone(&self) -> Self {
-        Self { runtime: self.runtime.clone(), budget: self.budget.clone(), running: self.running.clone() }
-    }
-}
-
-impl<R: Runtime> fmt::Debug for HyperExecutor<R> {
+impl fmt::Debug for HyperExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HyperExecutor").finish_non_exhaustive()
     }
 }
 
-impl<R: Runtime, F> rt::Executor<F> for HyperExecutor<R>
+impl<F> rt::Executor<F> for HyperExecutor
 where
     F: Future + Send + 'static,
 {

@@ -56,6 +56,8 @@ mod thread_settings;
 #[cfg(feature = "action-json")]
 pub mod actions;
 #[cfg(feature = "http")]
+mod boxed;
+#[cfg(feature = "http")]
 mod byte_budget;
 #[cfg(feature = "drivers")]
 mod drivers;

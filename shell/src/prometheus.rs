@@ -5,15 +5,12 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_channel::Sender;
 use futures_lite::{FutureExt as _, future};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use loaddensity_metrics_core::{DropReason, Exporter};
 
 use crate::byte_budget::{BudgetedStream, ByteBudget};
@@ -36,6 +33,7 @@ mod connections;
 mod delivery;
 mod frames;
 mod host_field;
+mod page_service;
 mod permits;
 mod protobuf;
 pub(crate) mod renderer;
@@ -43,6 +41,7 @@ mod responder;
 
 use connections::{Admitted, Connections};
 use delivery::{Delivered, DeliveryStream};
+use page_service::PageService;
 use responder::PageResponder;
 
 /// Bytes of a page that are made at a time. hyper takes the next frame when it has less than its own buffer.
@@ -158,7 +157,7 @@ impl<R: Runtime> PageServer<R> {
     }
 
     /// Finds a place for a connection. Where there is none it is told so, or closed without an answer.
-    fn serve(&self, tasks: &HyperTasks<R>, stream: R::Tcp, alive: &Sender<Infallible>) {
+    fn serve(&self, tasks: &HyperTasks, stream: R::Tcp, alive: &Sender<Infallible>) {
         if let Some(admitted) = self.connections.admit() {
             tasks.spawn(self.connection(stream, admitted, true, alive.clone()));
         } else if let Some(admitted) = self.turned_away.admit() {
@@ -197,37 +196,9 @@ impl<R: Runtime> PageServer<R> {
                     None => return,
                 },
             };
-            let io = DeliveryStream::new(HyperIo::new(stream), delivered.clone());
-            let service = service_fn(|request| {
-                let answer = if has_place {
-                    responder.answer(&request, &delivered)
-                } else {
-                    responder.turn_away(&request, &delivered, limits.connections)
-                };
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let mut connection = pin!(
-                http1::Builder::new()
-                    .timer(HyperTimer::new(runtime.clone()))
-                    .header_read_timeout(limits.head_timeout)
-                    .max_buf_size(limits.head_bytes)
-                    .serve_connection(io, service)
-            );
-            let served = async {
-                let asked = async {
-                    stop.asked().await;
-                    true
-                };
-                let ended = async {
-                    // An error is the client's: it went away, or what it sent was no HTTP, which it was told.
-                    let _ = connection.as_mut().await;
-                    false
-                };
-                if asked.or(ended).await {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
-                }
-            };
+            let stream = DeliveryStream::new(HyperIo::new(stream), delivered.clone());
+            let page = PageService { responder, delivered: delivered.clone(), has_place, limits };
+            let served = page.serve(stream, HyperTimer::new(runtime.clone()), stop);
             served.or(delivered.idle(&runtime, limits.idle_timeout)).await;
         });
         // In this order: what lost its place before its first turn is not answered with the beginning of a page.
@@ -240,8 +211,8 @@ async fn shake_hands<R: Runtime>(
     runtime: &R,
     stop: &StopSignal,
     tls: &Acceptor,
-    stream: BudgetedStream<R::Tcp>,
-) -> Option<io::Result<MaybeTlsStream<BudgetedStream<R::Tcp>>>> {
+    stream: BudgetedStream,
+) -> Option<io::Result<MaybeTlsStream>> {
     let asked = async {
         stop.asked().await;
         None

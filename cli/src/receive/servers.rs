@@ -134,7 +134,7 @@ where
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let arrivals = arrivals.clone();
-    let serve = move |_: R, stream: R::Tcp, _: HyperExecutor<R>| {
+    let serve = move |_: R, stream: R::Tcp, _: HyperExecutor| {
         let (arrivals, answer) = (arrivals.clone(), answer.clone());
         async move {
             let service = service_fn(move |request| {
@@ -150,7 +150,7 @@ where
 
 fn open_grpc<R: Runtime>(port: u16, arrivals: &SharedArrivals) -> io::Result<ServerThread> {
     let arrivals = arrivals.clone();
-    let serve = move |_: R, stream: R::Tcp, executor: HyperExecutor<R>| {
+    let serve = move |_: R, stream: R::Tcp, executor: HyperExecutor| {
         let arrivals = arrivals.clone();
         async move {
             let service = service_fn(move |request| {

@@ -55,7 +55,7 @@ impl OtlpReceiver {
     pub fn start<R: Runtime>() -> io::Result<Self> {
         let received = Arc::<Mutex<Received>>::default();
         let shared = received.clone();
-        let serve = move |_: R, stream: R::Tcp, executor: HyperExecutor<R>| {
+        let serve = move |_: R, stream: R::Tcp, executor: HyperExecutor| {
             let shared = shared.clone();
             async move {
                 let service = service_fn(move |request| answer(shared.clone(), request));

@@ -26,7 +26,7 @@ impl ServerThread {
     /// What the operating system answers.
     pub fn start<R, F>(
         name: &str,
-        serve: impl Fn(R, R::Tcp, HyperExecutor<R>) -> F + Send + 'static,
+        serve: impl Fn(R, R::Tcp, HyperExecutor) -> F + Send + 'static,
     ) -> io::Result<Self>
     where
         R: Runtime,
@@ -42,7 +42,7 @@ impl ServerThread {
     pub fn start_at<R, F>(
         name: &str,
         port: u16,
-        serve: impl Fn(R, R::Tcp, HyperExecutor<R>) -> F + Send + 'static,
+        serve: impl Fn(R, R::Tcp, HyperExecutor) -> F + Send + 'static,
     ) -> io::Result<Self>
     where
         R: Runtime,
@@ -83,7 +83,7 @@ impl Drop for ServerThread {
 async fn accept<R, F>(
     runtime: R,
     port: u16,
-    serve: impl Fn(R, R::Tcp, HyperExecutor<R>) -> F,
+    serve: impl Fn(R, R::Tcp, HyperExecutor) -> F,
     bound: mpsc::Sender<io::Result<SocketAddr>>,
     stopped: Receiver<()>,
 ) where

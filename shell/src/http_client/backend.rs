@@ -5,7 +5,7 @@ use std::time::Duration;
 use loaddensity_metrics_core::verdict::Said;
 
 use super::{HttpConnection, RemoteServer, Secrets, TrackedBody};
-use crate::runtime::Runtime;
+use crate::boxed::{AnyRuntime, BoxedFuture};
 use crate::tls::HttpVersion;
 
 /// A backend that takes bodies over HTTP: InfluxDB, or a receiver of OTLP.
@@ -30,12 +30,12 @@ pub(crate) trait HttpBackend: Send + Sync + 'static {
     ///
     /// # Errors
     /// The connection broke before there was an answer; in words, which may hold secrets.
-    fn exchange<R: Runtime>(
-        &self,
-        runtime: &R,
-        connection: &mut HttpConnection<R>,
-        body: &TrackedBody,
-    ) -> impl Future<Output = Result<Exchanged, String>> + Send;
+    fn exchange<'a>(
+        &'a self,
+        runtime: &'a dyn AnyRuntime,
+        connection: &'a mut HttpConnection,
+        body: &'a TrackedBody,
+    ) -> BoxedFuture<'a, Result<Exchanged, String>>;
 }
 
 /// What is done to a body before it goes out.

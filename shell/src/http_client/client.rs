@@ -4,9 +4,8 @@
 //! [`resolve`](HttpClient::resolve), [`connect`](HttpClient::connect), [`send`](HttpClient::send), one at a time, and
 //! [`cancel`](HttpClient::cancel); [`next`](HttpClient::next) is the outcome.
 
-use std::future::{self, Future};
+use std::future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use loaddensity_metrics_core::export::Id;
 use loaddensity_metrics_core::verdict::Said;
 
 use super::{Encoding, Exchanged, HttpBackend, HttpConnection, SendState, ServerAnswer};
+use crate::boxed::BoxedFuture;
 use crate::network_errors::{cannot_connect, no_answer, no_connection};
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
@@ -34,9 +34,9 @@ pub(crate) struct HttpClient<R: Runtime, B: HttpBackend> {
     status_cell: Arc<StatusCell>,
     addresses: Vec<SocketAddr>,
     /// Between two requests.
-    connection: Option<HttpConnection<R>>,
+    connection: Option<HttpConnection>,
     has_connected: bool,
-    started: Option<CallUnderWay<R>>,
+    started: Option<CallUnderWay>,
     /// How long the machine waits for an answer, from the name to its end, and since when; for the texts.
     timeout: Duration,
     since: Instant,
@@ -63,24 +63,24 @@ pub(crate) enum ClientEvent {
 }
 
 /// What is under way.
-struct CallUnderWay<R: Runtime> {
+struct CallUnderWay {
     id: Id,
     began: SendState,
     kept: bool,
     /// The text for when it takes too long.
     late: fn(Duration) -> String,
-    work: PendingCall<R>,
+    work: PendingCall,
 }
 
-type PendingCall<R> = Pin<Box<dyn Future<Output = CallEnd<R>> + Send>>;
+type PendingCall = BoxedFuture<'static, CallEnd>;
 
 /// How it ended.
-enum CallEnd<R: Runtime> {
+enum CallEnd {
     Resolved(Vec<SocketAddr>),
     Unresolved(String),
-    Connected(HttpConnection<R>),
+    Connected(HttpConnection),
     /// With the connection, if it can be used again.
-    Answered(ServerAnswer, Option<HttpConnection<R>>),
+    Answered(ServerAnswer, Option<HttpConnection>),
     Failed(String),
 }
 
@@ -166,7 +166,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         }
         // A new one that is closed already is used all the same: that fails with what its server has said.
         let open = self.connection.take().filter(|connection| !(connection.is_kept && connection.is_closed()));
-        let work: PendingCall<R> = match open {
+        let work: PendingCall = match open {
             None => Box::pin(future::ready(CallEnd::Failed(CLOSED.into()))),
             Some(connection) => {
                 let (runtime, backend) = (self.runtime.clone(), self.backend.clone());
@@ -200,12 +200,12 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         self.event(id, ending, began, kept)
     }
 
-    fn start(&mut self, started: CallUnderWay<R>) {
+    fn start(&mut self, started: CallUnderWay) {
         debug_assert!(self.started.is_none(), "one at a time");
         self.started = Some(started);
     }
 
-    fn event(&mut self, id: Id, ending: CallEnd<R>, began: bool, kept: bool) -> ClientEvent {
+    fn event(&mut self, id: Id, ending: CallEnd, began: bool, kept: bool) -> ClientEvent {
         self.words.clear();
         match ending {
             CallEnd::Resolved(addresses) => {
@@ -239,10 +239,10 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
 async fn exchange<R: Runtime, B: HttpBackend>(
     runtime: R,
     backend: Arc<B>,
-    mut connection: HttpConnection<R>,
+    mut connection: HttpConnection,
     body: Bytes,
     began: SendState,
-) -> CallEnd<R> {
+) -> CallEnd {
     let body = began.track(encoded(&runtime, body, backend.encoding()).await);
     match backend.exchange(&runtime, &mut connection, &body).await {
         Ok(Exchanged { mut answer, is_over }) => {

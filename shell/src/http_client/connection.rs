@@ -1,6 +1,8 @@
 //! One connection to a server: TCP, what a proxy and TLS want, then HTTP/1.1 or HTTP/2.
 
 use std::error::Error;
+#[cfg(not(feature = "http2"))]
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,26 +15,25 @@ use loaddensity_metrics_core::verdict::Language;
 
 use super::stream_notes::{NotedStream, StreamNotes};
 use super::{Advice, OutgoingBody, RemoteServer, in_full};
+use crate::boxed::BoxedFuture;
+use crate::byte_budget::ByteBudget;
 #[cfg(feature = "http2")]
 use crate::byte_budget::TOO_MUCH;
-use crate::byte_budget::{BudgetedStream, ByteBudget};
-#[cfg(feature = "http2")]
-use crate::hyper_io::HyperTimer;
-use crate::hyper_io::{HyperIo, HyperTasks};
+use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::network_errors;
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
-use crate::tls::{HttpVersion, MaybeTlsStream};
+use crate::tls::HttpVersion;
 
 /// One connection. Dropping it closes it.
-pub(crate) struct HttpConnection<R: Runtime> {
+pub(crate) struct HttpConnection {
     requests: RequestSender,
     budget: ByteBudget,
     notes: StreamNotes,
     /// Whether a request was answered over it.
     pub(super) is_kept: bool,
     /// Drive it; dropped with it.
-    _tasks: HyperTasks<R>,
+    _tasks: HyperTasks,
 }
 
 /// Hyper's handle of a connection.
@@ -42,12 +43,12 @@ enum RequestSender {
     Http2(http2::SendRequest<OutgoingBody>),
 }
 
-impl<R: Runtime> HttpConnection<R> {
+impl HttpConnection {
     /// Connects to the first hop on the way to `server`, which has this `address`, and from there on.
     ///
     /// # Errors
     /// What kept it from that, in words.
-    pub(super) async fn open(
+    pub(super) async fn open<R: Runtime>(
         runtime: &R,
         (server, protocol): (&RemoteServer, HttpVersion),
         address: SocketAddr,
@@ -60,7 +61,10 @@ impl<R: Runtime> HttpConnection<R> {
             let stream = HyperIo::new(notes.of(stream.map_err(|error| network_errors::cannot_connect(&error))?));
             match protocol {
                 HttpVersion::Http1 => shake_hands(stream, &tasks).await,
-                HttpVersion::Http2 => shake_hands_for_http2(stream, runtime, &tasks, &budget, status_cell).await,
+                HttpVersion::Http2 => {
+                    let timer = HyperTimer::new(runtime.clone());
+                    shake_hands_for_http2(stream, timer, &tasks, &budget, status_cell).await
+                }
             }
         });
         let requests = requests.await?;
@@ -106,46 +110,53 @@ impl<R: Runtime> HttpConnection<R> {
 }
 
 /// What hyper reads and writes.
-type HyperStream<R> = HyperIo<NotedStream<MaybeTlsStream<BudgetedStream<<R as Runtime>::Tcp>>>>;
+type HyperStream = HyperIo<NotedStream>;
 
-async fn shake_hands<R: Runtime>(stream: HyperStream<R>, tasks: &HyperTasks<R>) -> Result<RequestSender, String> {
-    let (requests, connection) = http1::handshake(stream).await.map_err(|error| in_full(&error))?;
-    tasks.spawn(async move {
-        // Its error reaches the request that waits for it.
-        let _ = connection.await;
-    });
-    Ok(RequestSender::Http1(requests))
+/// A handshake, boxed where it is no longer generic over the runtime.
+type Handshake<'a> = BoxedFuture<'a, Result<RequestSender, String>>;
+
+fn shake_hands(stream: HyperStream, tasks: &HyperTasks) -> Handshake<'_> {
+    Box::pin(async move {
+        let (requests, connection) = http1::handshake(stream).await.map_err(|error| in_full(&error))?;
+        tasks.spawn(async move {
+            // Its error reaches the request that waits for it.
+            let _ = connection.await;
+        });
+        Ok(RequestSender::Http1(requests))
+    })
 }
 
 #[cfg(feature = "http2")]
-async fn shake_hands_for_http2<R: Runtime>(
-    stream: HyperStream<R>,
-    runtime: &R,
-    tasks: &HyperTasks<R>,
+fn shake_hands_for_http2<'a>(
+    stream: HyperStream,
+    timer: HyperTimer,
+    tasks: &'a HyperTasks,
     budget: &ByteBudget,
     status_cell: Arc<StatusCell>,
-) -> Result<RequestSender, String> {
-    let mut http = http2::Builder::new(tasks.executor());
-    let handshake = http.timer(HyperTimer::new(runtime.clone())).handshake(stream).await;
-    let (requests, connection) = handshake.map_err(|error| in_full(&error))?;
+) -> Handshake<'a> {
     let budget = budget.clone();
-    tasks.spawn(async move {
-        // Its error reaches the request that waits for it; but a server may also send too much while none does.
-        let _ = connection.await;
-        if budget.is_exceeded() {
-            status_cell.failed(TOO_MUCH);
-        }
-    });
-    Ok(RequestSender::Http2(requests))
+    Box::pin(async move {
+        let mut http = http2::Builder::new(tasks.executor());
+        let handshake = http.timer(timer).handshake(stream).await;
+        let (requests, connection) = handshake.map_err(|error| in_full(&error))?;
+        tasks.spawn(async move {
+            // Its error reaches the request that waits for it; but a server may also send too much while none does.
+            let _ = connection.await;
+            if budget.is_exceeded() {
+                status_cell.failed(TOO_MUCH);
+            }
+        });
+        Ok(RequestSender::Http2(requests))
+    })
 }
 
 #[cfg(not(feature = "http2"))]
-async fn shake_hands_for_http2<R: Runtime>(
-    _: HyperStream<R>,
-    _: &R,
-    _: &HyperTasks<R>,
+fn shake_hands_for_http2<'a>(
+    _: HyperStream,
+    _: HyperTimer,
+    _: &'a HyperTasks,
     _: &ByteBudget,
     _: Arc<StatusCell>,
-) -> Result<RequestSender, String> {
-    Err("this build has no HTTP/2".into())
+) -> Handshake<'a> {
+    Box::pin(ready(Err("this build has no HTTP/2".into())))
 }

@@ -1,7 +1,6 @@
 //! Speaking to a server through an HTTP proxy.
 
 use std::io;
-use std::net::SocketAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +11,8 @@ use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 
 use super::{Secrets, USER_AGENT};
+use crate::byte_budget::BudgetedStream;
 use crate::config::{HttpProxy, Secret};
-use crate::runtime::Runtime;
 
 /// Most bytes of a proxy's answers to `CONNECT`, informational ones among them.
 const ANSWER_BYTES: usize = 16 << 10;
@@ -38,21 +37,14 @@ impl Via {
         Self { proxy, is_tunnel, authorization }
     }
 
-    /// A connection to the proxy at `address`, and on through it to `target` (`host:port`) if it makes a tunnel.
-    pub(super) async fn connect<R: Runtime>(
-        &self,
-        runtime: &R,
-        address: SocketAddr,
-        target: &str,
-    ) -> io::Result<R::Tcp> {
-        let stream = runtime.tcp_connect(address).await;
-        let mut stream = stream.map_err(|error| self.failed(&error))?;
+    /// Goes on from the proxy, which `stream` leads to, to `target` (`host:port`) if it makes a tunnel.
+    pub(super) async fn go_through(&self, stream: &mut BudgetedStream, target: &str) -> io::Result<()> {
         if self.is_tunnel {
             stream.write_all(self.request(target).as_bytes()).await.map_err(|error| self.failed(&error))?;
-            let status = read_status(&mut stream).await.map_err(|error| self.failed(&error))?;
+            let status = read_status(stream).await.map_err(|error| self.failed(&error))?;
             self.judge(status, target)?;
         }
-        Ok(stream)
+        Ok(())
     }
 
     /// Adds what the proxy is told and nobody else may see.

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::tls::MaybeTlsStream;
+
 /// So many are kept.
 const KEPT: usize = 16;
 
@@ -23,7 +25,7 @@ struct Notes {
 
 impl StreamNotes {
     /// `stream`, of which these are the notes.
-    pub(crate) fn of<S>(&self, stream: S) -> NotedStream<S> {
+    pub(super) fn of(&self, stream: MaybeTlsStream) -> NotedStream {
         NotedStream { stream, notes: self.clone() }
     }
 
@@ -49,12 +51,12 @@ impl StreamNotes {
 }
 
 /// A stream of which notes are taken.
-pub(crate) struct NotedStream<S> {
-    stream: S,
+pub(super) struct NotedStream {
+    stream: MaybeTlsStream,
     notes: StreamNotes,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for NotedStream<S> {
+impl AsyncRead for NotedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if let Poll::Ready(Ok(count @ 1..)) = read {
@@ -64,7 +66,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for NotedStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for NotedStream<S> {
+impl AsyncWrite for NotedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.notes.note(polled)

@@ -11,11 +11,11 @@ use loaddensity_metrics_core::verdict::{self, Hint, InfluxdbAnswer, Said, Verdic
 
 use super::Endpoint;
 use super::database::Creation;
+use crate::boxed::{AnyRuntime, BoxedFuture};
 use crate::http_client::{
     self, Encoding, Exchanged, HttpBackend, HttpConnection, OutgoingBody, ReadBody, RemoteServer, Secrets,
     ServerAnswer, TrackedBody,
 };
-use crate::runtime::Runtime;
 use crate::tls::HttpVersion;
 
 /// The types of bodies: lines of points, and the form with a query.
@@ -36,7 +36,7 @@ impl Influxdb {
     }
 
     /// Has the database created, unless it is known to be there. Returns the server's refusal, if any.
-    async fn create_database<R: Runtime>(&self, connection: &mut HttpConnection<R>) -> Result<Option<String>, String> {
+    async fn create_database(&self, connection: &mut HttpConnection) -> Result<Option<String>, String> {
         let creation = self.endpoint.creation.as_ref().filter(|_| !self.has_database.load(Ordering::Relaxed));
         let Some(creation) = creation else { return Ok(None) };
         let Creation { path, form } = creation;
@@ -77,29 +77,32 @@ impl HttpBackend for Influxdb {
         &self.endpoint.secrets
     }
 
-    async fn exchange<R: Runtime>(
-        &self,
-        runtime: &R,
-        connection: &mut HttpConnection<R>,
-        body: &TrackedBody,
-    ) -> Result<Exchanged, String> {
-        loop {
-            let outgoing = body.outgoing();
-            let was_there = self.has_database.load(Ordering::Relaxed);
-            let failure = self.create_database(connection).await?;
-            let request = self.endpoint.write(outgoing)?;
-            let response = connection.send(request).await;
-            let (head, body) = response.map_err(|error| connection.broke(&error, &self.endpoint.advice))?.into_parts();
-            let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
-            let now = runtime.wall_clock();
-            let (mut answer, hint) = answer(head.status, &head.headers, body.as_deref(), &self.endpoint, now);
-            // Where all went well in spite of the refusal, somebody else has created it.
-            answer.words.extend(failure.filter(|_| !answer.words.is_empty()).map(|failure| format!("; {failure}")));
-            // The database was there, or may have been, and has vanished: the body is sent once more.
-            if !(self.has_vanished(hint) && was_there && is_over) {
-                return Ok(Exchanged { answer, is_over });
+    fn exchange<'a>(
+        &'a self,
+        runtime: &'a dyn AnyRuntime,
+        connection: &'a mut HttpConnection,
+        body: &'a TrackedBody,
+    ) -> BoxedFuture<'a, Result<Exchanged, String>> {
+        Box::pin(async move {
+            loop {
+                let outgoing = body.outgoing();
+                let was_there = self.has_database.load(Ordering::Relaxed);
+                let failure = self.create_database(connection).await?;
+                let request = self.endpoint.write(outgoing)?;
+                let response = connection.send(request).await;
+                let (head, body) =
+                    response.map_err(|error| connection.broke(&error, &self.endpoint.advice))?.into_parts();
+                let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
+                let now = runtime.wall_time();
+                let (mut answer, hint) = answer(head.status, &head.headers, body.as_deref(), &self.endpoint, now);
+                // Where all went well in spite of the refusal, somebody else has created it.
+                answer.words.extend(failure.filter(|_| !answer.words.is_empty()).map(|failure| format!("; {failure}")));
+                // The database was there, or may have been, and has vanished: the body is sent once more.
+                if !(self.has_vanished(hint) && was_there && is_over) {
+                    return Ok(Exchanged { answer, is_over });
+                }
             }
-        }
+        })
     }
 }
 

@@ -8,11 +8,11 @@ use loaddensity_metrics_core::export::LONGEST_EXPORT_PAUSE;
 use loaddensity_metrics_core::verdict::{Said, Verdict};
 
 use super::target::{OtlpTarget, carried};
+use crate::boxed::{AnyRuntime, BoxedFuture};
 use crate::config::OtlpProtocol;
 use crate::http_client::{
     Encoding, Exchanged, HttpBackend, HttpConnection, OutgoingBody, RemoteServer, Secrets, ServerAnswer, TrackedBody,
 };
-use crate::runtime::Runtime;
 use crate::tls::HttpVersion;
 
 #[cfg(feature = "opentelemetry")]
@@ -41,18 +41,20 @@ impl HttpBackend for OtlpTarget {
         &self.secrets
     }
 
-    async fn exchange<R: Runtime>(
-        &self,
-        runtime: &R,
-        connection: &mut HttpConnection<R>,
-        body: &TrackedBody,
-    ) -> Result<Exchanged, String> {
-        let request = self.request(body.outgoing())?;
-        match self.protocol {
-            #[cfg(feature = "opentelemetry")]
-            OtlpProtocol::Grpc => grpc::exchange(connection, request, self).await,
-            _ => http::exchange(connection, request, self, runtime).await,
-        }
+    fn exchange<'a>(
+        &'a self,
+        runtime: &'a dyn AnyRuntime,
+        connection: &'a mut HttpConnection,
+        body: &'a TrackedBody,
+    ) -> BoxedFuture<'a, Result<Exchanged, String>> {
+        Box::pin(async move {
+            let request = self.request(body.outgoing())?;
+            match self.protocol {
+                #[cfg(feature = "opentelemetry")]
+                OtlpProtocol::Grpc => grpc::exchange(connection, request, self).await,
+                _ => http::exchange(connection, request, self, runtime).await,
+            }
+        })
     }
 }
 

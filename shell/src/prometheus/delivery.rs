@@ -12,9 +12,11 @@ use loaddensity_metrics_core::{Begun, PageTotals};
 
 use super::Moved;
 use super::connections::Admitted;
+use crate::hyper_io::HyperIo;
 use crate::linger::Scrapes;
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
+use crate::tls::MaybeTlsStream;
 
 /// What has become of a connection's pages.
 pub(super) struct Delivered {
@@ -91,18 +93,18 @@ impl Delivered {
 }
 
 /// A connection's stream. hyper flushes it only when it has written all that it holds.
-pub(super) struct DeliveryStream<S> {
-    stream: S,
+pub(super) struct DeliveryStream {
+    stream: HyperIo<MaybeTlsStream>,
     delivered: Arc<Delivered>,
 }
 
-impl<S> DeliveryStream<S> {
-    pub(super) const fn new(stream: S, delivered: Arc<Delivered>) -> Self {
+impl DeliveryStream {
+    pub(super) const fn new(stream: HyperIo<MaybeTlsStream>, delivered: Arc<Delivered>) -> Self {
         Self { stream, delivered }
     }
 }
 
-impl<S: Read + Unpin> Read for DeliveryStream<S> {
+impl Read for DeliveryStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
         if read.is_ready() {
@@ -112,7 +114,7 @@ impl<S: Read + Unpin> Read for DeliveryStream<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for DeliveryStream<S> {
+impl Write for DeliveryStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
         self.delivered.moved.note(written);

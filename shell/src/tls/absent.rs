@@ -5,6 +5,8 @@ use std::io;
 use loaddensity_metrics_core::Exporter;
 
 use super::{HttpVersion, MaybeTlsStream};
+use crate::boxed::BoxedFuture;
+use crate::byte_budget::BudgetedStream;
 use crate::config::{ClientTls, ServerTls};
 use crate::error::StartError;
 
@@ -21,7 +23,7 @@ impl Connector {
         Err(StartError::BuiltWithout { feature: "tls" })
     }
 
-    pub(crate) async fn connect<S>(&self, _: &str, _: S) -> io::Result<MaybeTlsStream<S>> {
+    pub(crate) async fn connect(&self, _: &str, _: BudgetedStream) -> io::Result<MaybeTlsStream> {
         match *self {}
     }
 }
@@ -31,7 +33,7 @@ impl Acceptor {
         Err(StartError::BuiltWithout { feature: "tls" })
     }
 
-    pub(crate) async fn accept<S>(&self, _: S) -> io::Result<MaybeTlsStream<S>> {
+    pub(crate) fn accept(&self, _: BudgetedStream) -> BoxedFuture<'_, io::Result<MaybeTlsStream>> {
         match *self {}
     }
 }

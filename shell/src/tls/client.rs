@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::pki_types::ServerName;
 use futures_rustls::rustls::{ClientConfig, Error};
 use futures_rustls::{TlsConnector, TlsStream};
@@ -14,6 +13,7 @@ use super::handshake_errors::handshake_with;
 use super::pem::{Files, provider};
 use super::trust::{ROOTS, ServerTrust};
 use super::{HttpVersion, MaybeTlsStream};
+use crate::byte_budget::BudgetedStream;
 use crate::config::{ClientCertificate, ClientTls};
 use crate::error::StartError;
 
@@ -47,10 +47,7 @@ impl Connector {
     }
 
     /// Shakes hands with `host`, whose certificate must be for it.
-    pub(crate) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<MaybeTlsStream<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    pub(crate) async fn connect(&self, host: &str, stream: BudgetedStream) -> io::Result<MaybeTlsStream> {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         match self.0.connect(name, stream).await {
             Ok(stream) => Ok(MaybeTlsStream::Tls(Box::new(TlsStream::Client(stream)))),

@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::rustls::ServerConfig;
 use futures_rustls::rustls::server::WebPkiClientVerifier;
 use futures_rustls::rustls::server::danger::ClientCertVerifier;
@@ -15,6 +14,8 @@ use super::handshake_errors::handshake_of_a_client;
 use super::pem::{Files, provider};
 use super::trust::ClientTrust;
 use super::{HttpVersion, MaybeTlsStream};
+use crate::boxed::BoxedFuture;
+use crate::byte_budget::BudgetedStream;
 use crate::config::ServerTls;
 use crate::error::StartError;
 
@@ -42,12 +43,11 @@ impl Acceptor {
     }
 
     /// Shakes hands with a client.
-    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<MaybeTlsStream<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let stream = self.0.accept(stream).await.map_err(handshake_of_a_client)?;
-        Ok(MaybeTlsStream::Tls(Box::new(TlsStream::Server(stream))))
+    pub(crate) fn accept(&self, stream: BudgetedStream) -> BoxedFuture<'_, io::Result<MaybeTlsStream>> {
+        Box::pin(async move {
+            let stream = self.0.accept(stream).await.map_err(handshake_of_a_client)?;
+            Ok(MaybeTlsStream::Tls(Box::new(TlsStream::Server(stream))))
+        })
     }
 }
 

@@ -10,16 +10,17 @@ use futures_rustls::TlsStream;
 
 #[cfg(feature = "tls")]
 use super::handshake_errors::{TlsSide, after_handshake};
+use crate::byte_budget::BudgetedStream;
 
 /// A connection, with TLS or without.
-pub(crate) enum MaybeTlsStream<S> {
-    Plain(S),
+pub(crate) enum MaybeTlsStream {
+    Plain(BudgetedStream),
     /// Boxed: its state is some hundred bytes, of which a plain connection is to know nothing.
     #[cfg(feature = "tls")]
-    Tls(Box<TlsStream<S>>),
+    Tls(Box<TlsStream<BudgetedStream>>),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTlsStream<S> {
+impl AsyncRead for MaybeTlsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, into),
@@ -29,7 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTlsStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
+impl AsyncWrite for MaybeTlsStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -57,13 +58,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
 
 /// An error says what to do.
 #[cfg(feature = "tls")]
-fn in_words<S, T>(
-    stream: &mut TlsStream<S>,
-    poll: impl FnOnce(Pin<&mut TlsStream<S>>) -> Poll<io::Result<T>>,
-) -> Poll<io::Result<T>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+fn in_words<T>(
+    stream: &mut TlsStream<BudgetedStream>,
+    poll: impl FnOnce(Pin<&mut TlsStream<BudgetedStream>>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
     let side = match stream {
         TlsStream::Client(_) => TlsSide::Client,
         TlsStream::Server(_) => TlsSide::Server,
@@ -74,14 +72,11 @@ where
 /// The same for what writes. A server that refuses the client's certificate sends its reason and closes, maybe while the
 /// exporter still writes. The reason can then be read after writing has failed, and it is the better error.
 #[cfg(feature = "tls")]
-fn written<S, T>(
-    stream: &mut TlsStream<S>,
+fn written<T>(
+    stream: &mut TlsStream<BudgetedStream>,
     cx: &mut Context<'_>,
-    poll: impl FnOnce(Pin<&mut TlsStream<S>>, &mut Context<'_>) -> Poll<io::Result<T>>,
-) -> Poll<io::Result<T>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+    poll: impl FnOnce(Pin<&mut TlsStream<BudgetedStream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
     let written = in_words(stream, |stream| poll(stream, cx));
     if !matches!(&written, Poll::Ready(Err(error)) if is_closed(error.kind())) {
         return written;

@@ -16,6 +16,7 @@ use loaddensity_metrics_core::export::Ids;
 use loaddensity_metrics_core::verdict::Said;
 
 use super::{ClientEvent, Encoding, Exchanged, HttpBackend, HttpClient, HttpConnection, ServerAnswer};
+use crate::boxed::{AnyRuntime, BoxedFuture};
 use crate::config::ClientTls;
 use crate::gzip::SLICE;
 use crate::http_client::{Advice, ReadBody, RemoteServer, Secrets, TrackedBody, read};
@@ -362,20 +363,22 @@ impl HttpBackend for Post {
         &self.secrets
     }
 
-    async fn exchange<R: Runtime>(
-        &self,
-        _: &R,
-        connection: &mut HttpConnection<R>,
-        body: &TrackedBody,
-    ) -> Result<Exchanged, String> {
-        let request = match self.protocol {
-            HttpVersion::Http1 => self.server.post("/"),
-            HttpVersion::Http2 => Request::post(self.server.origin()),
-        };
-        let response = connection.send(request.body(body.outgoing()).expect("a request")).await;
-        let (head, body) = response.map_err(|error| connection.broke(&error, &self.advice))?.into_parts();
-        let ReadBody { is_over, .. } = read(&head.headers, body).await;
-        Ok(Exchanged { answer: ServerAnswer::new(Said::Stored, String::new(), Self::LONGEST_PAUSE), is_over })
+    fn exchange<'a>(
+        &'a self,
+        _: &'a dyn AnyRuntime,
+        connection: &'a mut HttpConnection,
+        body: &'a TrackedBody,
+    ) -> BoxedFuture<'a, Result<Exchanged, String>> {
+        Box::pin(async move {
+            let request = match self.protocol {
+                HttpVersion::Http1 => self.server.post("/"),
+                HttpVersion::Http2 => Request::post(self.server.origin()),
+            };
+            let response = connection.send(request.body(body.outgoing()).expect("a request")).await;
+            let (head, body) = response.map_err(|error| connection.broke(&error, &self.advice))?.into_parts();
+            let ReadBody { is_over, .. } = read(&head.headers, body).await;
+            Ok(Exchanged { answer: ServerAnswer::new(Said::Stored, String::new(), Self::LONGEST_PAUSE), is_over })
+        })
     }
 }
 
@@ -388,7 +391,7 @@ struct Site {
 }
 
 struct SiteState {
-    open: Mutex<HyperTasks<Smol>>,
+    open: Mutex<HyperTasks>,
     connections: AtomicUsize,
     bodies: Arc<AtomicUsize>,
 }

@@ -12,7 +12,6 @@ use percent_encoding::percent_decode;
 
 use super::{Exchanged, GRPC_ENCODING, HttpConnection, OtlpTarget, OutgoingBody, ServerAnswer};
 use crate::http_client::{self, ANSWER_BYTES, decoded};
-use crate::runtime::Runtime;
 
 /// Why an answer could not be read.
 type StreamError = Box<dyn std::error::Error + Send + Sync>;
@@ -33,8 +32,8 @@ pub(super) fn head(target: &OtlpTarget) -> Builder {
 }
 
 /// Sends `request`, and reads the answer. All of them leave a connection that can be used again, if it did not break.
-pub(super) async fn exchange<R: Runtime>(
-    connection: &mut HttpConnection<R>,
+pub(super) async fn exchange(
+    connection: &mut HttpConnection,
     request: Request<OutgoingBody>,
     target: &OtlpTarget,
 ) -> Result<Exchanged, String> {

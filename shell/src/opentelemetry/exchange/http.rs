@@ -8,8 +8,8 @@ use loaddensity_metrics_core::otlp::Response;
 use loaddensity_metrics_core::verdict::{self, OtlpHttpAnswer};
 
 use super::{Exchanged, HttpConnection, OtlpTarget, OutgoingBody, ServerAnswer, judged};
+use crate::boxed::AnyRuntime;
 use crate::http_client::{self, ReadBody};
-use crate::runtime::Runtime;
 
 /// The type of requests, and of answers to them.
 const PROTOBUF: &str = "application/x-protobuf";
@@ -20,16 +20,16 @@ pub(super) fn head(target: &OtlpTarget) -> Builder {
 }
 
 /// Sends `request`, and reads the answer.
-pub(super) async fn exchange<R: Runtime>(
-    connection: &mut HttpConnection<R>,
+pub(super) async fn exchange(
+    connection: &mut HttpConnection,
     request: Request<OutgoingBody>,
     target: &OtlpTarget,
-    runtime: &R,
+    runtime: &dyn AnyRuntime,
 ) -> Result<Exchanged, String> {
     let response = connection.send(request).await;
     let (head, body) = response.map_err(|error| connection.broke(&error, &target.advice))?.into_parts();
     let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
-    let answer = answer(head.status, &head.headers, body.as_deref(), target, runtime.wall_clock());
+    let answer = answer(head.status, &head.headers, body.as_deref(), target, runtime.wall_time());
     Ok(Exchanged { answer, is_over })
 }
 
