@@ -9,8 +9,9 @@ Exit codes, the first that applies:
   2      wrong usage
   129, 130, 143
          ended by SIGHUP, SIGINT (Ctrl-C), SIGTERM; all was stopped and flushed, unless a second signal came. A signal
-         that is ignored at the start (nohup, a background job of a script) stays ignored. receive ends so with 0
-  1      an action failed, or the program itself did: stdout that cannot be written, the demo's check
+         that is ignored at the start (nohup, a background job of a script) stays ignored. receive ends so with 0 or 1
+  1      an action failed, or the program itself did: stdout that cannot be written, the demo's check, something bad that
+         came to receive
   3      something that was recorded was not delivered, a page from which nobody took anything included; what sampling
          left out on request aside. What a page showed after its last scrape counts only where it was asked to linger.
          With --allow-loss it is 0

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write as _};
 #[cfg(unix)]
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fmt, thread};
 
 use loaddensity_metrics_shell::runtime::{Runtime, UdpOptions};
@@ -36,23 +37,30 @@ impl fmt::Display for Capability {
 /// Whether `R` is a runtime without one of these, which [`Runtime`] allows. If it is, this says so on standard error.
 #[must_use]
 pub fn lacks<R: Runtime>(needed: &[Capability]) -> bool {
-    let lacking = needed.iter().find(|&&capability| is_unsupported::<R>(capability));
+    let lacking = needed.iter().find(|&&capability| !has::<R>(capability));
     if let Some(capability) = lacking {
         leave_out(&format!("this runtime has no {capability}"));
     }
     lacking.is_some()
 }
 
-/// Says on standard error that the case of this thread was left out, and why. The test harness does not hide it.
+static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
+
+/// Says on standard error that the case of this thread was left out, why, and how many were so far: the test harness, which
+/// does not hide it, counts them as passed.
 pub fn leave_out(why: &str) {
     let case = thread::current();
-    let line = format!("LEFT OUT: {}: {why}\n", case.name().unwrap_or("a case"));
+    let count = LEFT_OUT.fetch_add(1, Ordering::Relaxed) + 1;
+    let name = case.name().unwrap_or("a case");
+    let line = format!("LEFT OUT: {name}: {why} (left out so far, though counted as passed: {count})\n");
     // Not `eprintln`: the test harness hides its output if the test passes. In one call, so that it is not mixed with
     // what other threads write.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-fn is_unsupported<R: Runtime>(capability: Capability) -> bool {
+/// Whether `R` is a runtime with this.
+#[must_use]
+pub fn has<R: Runtime>(capability: Capability) -> bool {
     let refused = run(|runtime: R| async move {
         match capability {
             Capability::Datagrams => vec![runtime.udp_connect(UdpOptions::to(unused_port())).await.err()],
@@ -61,7 +69,14 @@ fn is_unsupported<R: Runtime>(capability: Capability) -> bool {
             Capability::Listen => vec![runtime.tcp_listen(LOOPBACK).await.err()],
         }
     });
-    refused.iter().flatten().any(|error| error.kind() == ErrorKind::Unsupported)
+    !refused.iter().flatten().any(|error| error.kind() == ErrorKind::Unsupported)
+}
+
+/// The names of what `R` lacks, as `conformance!` takes them.
+pub(super) fn what_lacks<R: Runtime>() -> String {
+    let all = [Capability::Datagrams, Capability::Unix, Capability::Connect, Capability::Listen];
+    let lacking = all.into_iter().filter(|&capability| !has::<R>(capability));
+    lacking.map(|capability| format!("{capability:?}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(unix)]

@@ -12,14 +12,24 @@
 //! and free ports, and fails after two minutes instead of hanging. Cases do not test speed, except with generous
 //! limits.
 //!
-//! If a case needs something that the runtime leaves out (a [`Capability`]) or the machine lacks (IPv6), it says on
-//! standard error that it was left out.
+//! A case that fails says which promise is broken, in the words of the trait, and what usually breaks it.
+//!
+//! What the runtime does without (a [`Capability`]) its author says in the same line. The cases that need it are then
+//! ignored tests, which `cargo test` counts apart from those that passed:
+//!
+//! ```ignore
+//! loaddensity_metrics_conformance::conformance!(my_crate::MyRuntime, without: Connect, Listen, Unix);
+//! ```
+//!
+//! Where nothing is said of it, they fail; where the runtime has it all the same, a test of its own does. What the machine
+//! lacks (IPv6) is only known when the case runs: it says on standard error that it was left out, and how many were so far.
 //!
 //! The suite compares with the operating system's sockets and clocks. So a runtime with a network or a clock of its own
 //! cannot pass the whole suite. It can call the cases that apply, one by one.
 //!
 //! The exporters themselves are tested in `end-to-end/`, which can be run on any [`Runtime`] as well.
 
+use std::any::{Any, type_name};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdTcpListener};
 use std::panic;
 use std::sync::Arc;
@@ -29,6 +39,9 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
+
+use capability::what_lacks;
+use promises::promise_of;
 
 pub mod connect;
 pub mod listen;
@@ -44,16 +57,29 @@ pub mod unix;
 mod bare;
 mod capability;
 mod folder;
+mod promises;
 
 pub use bare::{Bare, BareUdp, largest_future};
-pub use capability::{Capability, lacks, leave_out};
+pub use capability::{Capability, has, lacks, leave_out};
 pub use folder::Folder;
 
-/// One `#[test]` for each case of the suite, run on the given [`Runtime`](loaddensity_metrics_shell::runtime::Runtime).
+/// One `#[test]` for each case of the suite, run on the given [`Runtime`](loaddensity_metrics_shell::runtime::Runtime);
+/// ignored are those that need a [`Capability`] which it is said to do without.
 #[macro_export]
 macro_rules! conformance {
-    ($runtime:ty) => {
-        $crate::conformance_group!($runtime, timers:
+    ($runtime:ty $(, without: $($lack:ident),+)? $(,)?) => {
+        $(
+            #[test]
+            fn the_runtime_lacks_what_it_is_said_to() {
+                $(assert!(
+                    !$crate::has::<$runtime>($crate::Capability::$lack),
+                    "the runtime has {}: take `{}` out of `without`, so that its cases run",
+                    $crate::Capability::$lack,
+                    stringify!($lack),
+                );)+
+            }
+        )?
+        $crate::conformance_group!($runtime, [$($($lack)+)?], timers:
             a_sleep_lasts_at_least_as_long
             a_sleep_counts_from_the_call
             sleeps_run_side_by_side
@@ -62,7 +88,7 @@ macro_rules! conformance {
             now_never_goes_back
             the_wall_clock_is_the_systems
         );
-        $crate::conformance_group!($runtime, tasks:
+        $crate::conformance_group!($runtime, [$($($lack)+)?], tasks:
             tasks_run_beside_main
             a_task_starts_further_tasks
             other_threads_start_tasks
@@ -74,13 +100,13 @@ macro_rules! conformance {
             a_panic_ends_its_task_alone
             a_task_that_gives_way_holds_up_no_timer
         );
-        $crate::conformance_group!($runtime, resolving:
+        $crate::conformance_group!($runtime, [$($($lack)+)?], resolving:
             localhost_is_this_machine
             addresses_in_text_form_stay_as_they_are
             a_name_that_does_not_exist_is_an_error
             nonsense_is_an_error
         );
-        $crate::conformance_group!($runtime, udp:
+        $crate::conformance_group!($runtime, [$($($lack)+)?], udp:
             datagrams_arrive_whole
             datagrams_arrive_whole_over_ipv6
             many_datagrams_arrive_in_order
@@ -93,11 +119,11 @@ macro_rules! conformance {
             refused_segments_are_reported_and_forgotten
             segments_too_large_are_an_error
         );
-        $crate::conformance_group!($runtime, connect:
+        $crate::conformance_group!($runtime, [$($($lack)+)?], connect:
             connects_to_a_foreign_listener
             a_refused_connection_is_an_error
         );
-        $crate::conformance_group!($runtime, listen:
+        $crate::conformance_group!($runtime, [$($($lack)+)?], listen:
             port_0_takes_a_free_port
             accepts_a_foreign_client
             a_port_in_use_is_an_error
@@ -105,19 +131,19 @@ macro_rules! conformance {
             a_port_with_lingering_connections_is_free
             a_cancelled_accept_loses_nothing
         );
-        $crate::conformance_group!($runtime, tcp:
+        $crate::conformance_group!($runtime, [$($($lack)+)?], tcp:
             large_transfers_both_ways_at_once
             large_transfers_over_ipv6
             many_connections_at_once
             a_closed_side_reads_on
             a_cancelled_task_closes_its_connection
         );
-        $crate::conformance_group!($runtime, tls:
+        $crate::conformance_group!($runtime, [$($($lack)+)?], tls:
             a_session_carries_every_byte
             a_session_that_is_cut_is_an_error
         );
         #[cfg(unix)]
-        $crate::conformance_group!($runtime, unix:
+        $crate::conformance_group!($runtime, [$($($lack)+)?], unix:
             unix_datagrams_arrive_whole
             a_unix_datagram_waits_while_the_queue_is_full
             waiting_for_room_takes_no_processor
@@ -135,44 +161,67 @@ macro_rules! conformance {
 #[macro_export]
 macro_rules! bare_conformance {
     ($runtime:ty) => {
-        $crate::conformance_group!($crate::Bare<$runtime>, udp:
+        $crate::conformance_group!($crate::Bare<$runtime>, [], udp:
             segments_arrive_as_datagrams
             refused_segments_are_reported_and_forgotten
-        );
-        $crate::conformance_group!($crate::Bare<$runtime>, unix:
-            unix_datagrams_arrive_whole
-            a_unix_datagram_waits_while_the_queue_is_full
-            waiting_for_room_takes_no_processor
-            a_unix_datagram_too_large_is_an_error
-            a_unix_stream_carries_every_byte
-            a_unix_socket_that_is_not_there_is_an_error
-            a_unix_socket_of_another_kind_is_an_error
-            a_peer_that_goes_away_is_an_error
         );
 
         #[test]
         fn the_inner_runtime_has_unix_sockets() {
-            assert!(!$crate::lacks::<$runtime>(&[$crate::Capability::Unix]));
+            assert!($crate::has::<$runtime>($crate::Capability::Unix));
         }
     };
 }
 
-/// A module of tests, one for each case of one group; [`conformance!`] is made of these.
+/// A module of tests, one for each case of one group; [`conformance!`] is made of these. In brackets stand the names of each
+/// [`Capability`] that the runtime lacks.
 #[macro_export]
 macro_rules! conformance_group {
-    ($runtime:ty, $group:ident: $($case:ident)+) => {
+    (@tests $ignored:tt $runtime:ty, $group:ident: $($case:ident)+) => {
         mod $group {
             #[allow(unused_imports, reason = "the runtime may be named through the parent's imports")]
             use super::*;
 
-            $(
-                #[test]
-                fn $case() {
-                    let case = concat!(stringify!($group), "::", stringify!($case));
-                    $crate::tested::<$runtime>(case, $crate::$group::$case::<$runtime>);
-                }
-            )+
+            $($crate::conformance_group!(@test $ignored $runtime, $group, $case);)+
         }
+    };
+    (@test [$($ignored:tt)*] $runtime:ty, $group:ident, $case:ident) => {
+        #[test]
+        $($ignored)*
+        fn $case() {
+            let case = concat!(stringify!($group), "::", stringify!($case));
+            $crate::tested::<$runtime>(case, $crate::$group::$case::<$runtime>);
+        }
+    };
+    (@ignored $lack:literal $($group:tt)+) => {
+        $crate::conformance_group!(@tests [#[ignore = $lack]] $($group)+);
+    };
+    ($runtime:ty, [Datagrams $($rest:ident)*], udp: $($case:ident)+) => {
+        $crate::conformance_group!(@ignored "the runtime has no UDP sockets" $runtime, udp: $($case)+);
+    };
+    ($runtime:ty, [Unix $($rest:ident)*], unix: $($case:ident)+) => {
+        $crate::conformance_group!(@ignored "the runtime has no Unix sockets" $runtime, unix: $($case)+);
+    };
+    ($runtime:ty, [Connect $($rest:ident)*], connect: $($case:ident)+) => {
+        $crate::conformance_group!(@ignored "the runtime has no TCP connections" $runtime, connect: $($case)+);
+    };
+    ($runtime:ty, [Connect $($rest:ident)*], tcp: $($case:ident)+) => {
+        $crate::conformance_group!(@ignored "the runtime has no TCP connections" $runtime, tcp: $($case)+);
+    };
+    ($runtime:ty, [Connect $($rest:ident)*], tls: $($case:ident)+) => {
+        $crate::conformance_group!(@ignored "the runtime has no TCP connections" $runtime, tls: $($case)+);
+    };
+    ($runtime:ty, [Listen $($rest:ident)*], listen: $($case:ident)+) => {
+        $crate::conformance_group!(@ignored "the runtime has no TCP listeners" $runtime, listen: $($case)+);
+    };
+    ($runtime:ty, [Listen $($rest:ident)*], tcp: $($case:ident)+) => {
+        $crate::conformance_group!(@ignored "the runtime has no TCP listeners" $runtime, tcp: $($case)+);
+    };
+    ($runtime:ty, [$other:ident $($rest:ident)*], $group:ident: $($case:ident)+) => {
+        $crate::conformance_group!($runtime, [$($rest)*], $group: $($case)+);
+    };
+    ($runtime:ty, [], $group:ident: $($case:ident)+) => {
+        $crate::conformance_group!(@tests [] $runtime, $group: $($case)+);
     };
 }
 
@@ -189,18 +238,47 @@ const NEEDS: [(&str, &[Capability]); 9] = [
     ("tls", &[Capability::Connect]),
 ];
 
-/// Runs the case of this name (`group::case`) as [`watched`] does, unless the runtime leaves out what the case needs.
+/// Runs the case of this name (`group::case`) as [`watched`] does.
 ///
 /// # Panics
-/// If [`watched`] panics, or if the group does not exist.
+/// If there is a [`failure`]: with its text.
 pub fn tested<R: Runtime>(name: &str, case: fn()) {
+    if let Some(failure) = failure::<R>(name, case) {
+        panic!("{failure}");
+    }
+}
+
+/// Runs the case of this name (`group::case`), and says what is wrong if it fails: which promise the runtime breaks, what
+/// usually breaks it, and what was seen; or what the runtime would have to have for the case.
+///
+/// # Panics
+/// If the suite has no such case.
+#[must_use]
+pub fn failure<R: Runtime>(name: &str, case: fn()) -> Option<String> {
     let group = name.split_once("::").map_or(name, |(group, _)| group);
     let (_, needs) = NEEDS.iter().find(|(known, _)| *known == group).expect("a group of the suite");
-    watched(name, move || {
-        if !lacks::<R>(needs) {
-            case();
-        }
+    let promise = promise_of(name).expect("a case of the suite");
+    let runtime = type_name::<R>();
+    let (lacking, lack) = mpsc::channel();
+    let ended = ended(name, move || match needs.iter().find(|&&capability| !has::<R>(capability)) {
+        Some(&capability) => lacking.send((capability, what_lacks::<R>())).expect("somebody waits"),
+        None => case(),
     });
+    if let Ok((capability, all)) = lack.try_recv() {
+        return Some(format!(
+            "{runtime} has no {capability}, so {name} could not run.\n\
+             If that is meant, say so, and what needs it is counted as ignored: conformance!({runtime}, without: {all})"
+        ));
+    }
+    let seen = ended.err()?;
+    let seen = text(&*seen);
+    let (of, rule, usually) = (promise.of, promise.rule, promise.usually);
+    Some(format!(
+        "{runtime} breaks a promise: {name}\n\
+         the rule, in the documentation of {of}: \"{rule}\"\n\
+         what usually breaks it: {usually}\n\
+         what was seen: {seen}"
+    ))
 }
 
 /// How long a case may take. It is far more than any case needs, and turns a hang into a failure.
@@ -211,6 +289,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// # Panics
 /// If `case` panics, or if it has not ended after two minutes.
 pub fn watched(name: &str, case: impl FnOnce() + Send + 'static) {
+    if let Err(panic) = ended(name, case) {
+        panic::resume_unwind(panic);
+    }
+}
+
+/// How `case` has ended on a thread of its own.
+fn ended(name: &str, case: impl FnOnce() + Send + 'static) -> thread::Result<()> {
     let (ended, end) = mpsc::channel::<()>();
     let runner = thread::Builder::new().name(name.to_owned()).spawn(move || {
         let _ended = ended;
@@ -219,11 +304,17 @@ pub fn watched(name: &str, case: impl FnOnce() + Send + 'static) {
     let runner = runner.expect("the operating system has a thread");
     // Nothing is ever sent. The signal is that the sender is dropped, when the case returns or panics.
     if end.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("{name} has not ended after {LIMIT:?}");
+        let text = format!("{name} has not ended after {LIMIT:?}");
+        eprintln!("{text}");
+        return Err(Box::new(text));
     }
-    if let Err(panic) = runner.join() {
-        panic::resume_unwind(panic);
-    }
+    runner.join()
+}
+
+/// What a panic said.
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
 }
 
 /// Runs `main` on a new runtime.
@@ -308,10 +399,10 @@ pub fn unnamed_cases<'a>(suite: &str, group: &'a str) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::unnamed_cases;
+    use super::{promise_of, unnamed_cases};
 
     #[test]
-    fn the_macro_names_every_case() {
+    fn the_macro_names_every_case_and_each_shows_a_promise() {
         let groups = [
             include_str!("connect.rs"),
             include_str!("listen.rs"),
@@ -325,6 +416,10 @@ mod tests {
         ];
         for group in groups {
             assert_eq!(unnamed_cases(include_str!("lib.rs"), group), [""; 0], "conformance! does not name these");
+            // Of a source that names no case, every case is unnamed.
+            let without: Vec<_> =
+                unnamed_cases("", group).into_iter().filter(|case| promise_of(case).is_none()).collect();
+            assert_eq!(without, [""; 0], "promises.rs does not say what these show");
         }
     }
 }

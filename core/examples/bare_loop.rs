@@ -21,7 +21,14 @@ const REQUESTS: u64 = 10_000;
 // 1. The memory is a static: 100 series, one recorder, a ring of 16,384 events.
 static STORAGE: Storage<100, 1, 16_384> = Storage::new();
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let receiver = UdpSocket::bind("127.0.0.1:0")?;
     receiver.set_read_timeout(Some(Duration::from_millis(300)))?;
     let address =

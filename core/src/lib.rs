@@ -138,6 +138,7 @@ pub use registry::exporter::Exporter;
 pub use registry::gauges::{GAUGE_NAME_BYTES, GAUGES, Gauge, GaugeError};
 pub use registry::instruments::declaration::Reach;
 pub use registry::instruments::instrument_error::InstrumentError;
+pub use registry::instruments::observations::ObservationsByKind;
 pub use registry::ledger::Ledger;
 pub use registry::linger::{Begun, Linger, Lingering, PageTotals};
 pub use registry::status::{StatusLabel, StatusLabelInUse};

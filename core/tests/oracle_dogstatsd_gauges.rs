@@ -4,7 +4,7 @@ use loaddensity_metrics_core::dogstatsd::{
     Cardinality, ClientTransport, ConstantTags, GaugeMessageEncoder, MessageEncoder, Origin, Telemetry,
     TelemetryEncoder,
 };
-use loaddensity_metrics_core::{Full, Registry, SampleRate, Storage, Written};
+use loaddensity_metrics_core::{Full, ObservationsByKind, Registry, SampleRate, Storage, Written};
 use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
 
 /// The longest message of [`dressed`]: the shortest decimal of the smallest number, its sign, and what stands around
@@ -132,6 +132,8 @@ fn telemetry_says_what_was_done() {
     let news = Telemetry {
         requests: 100,
         dropped_on_receive: 5,
+        observations: ObservationsByKind { counters: 1_000, timers: 200, histograms: 30 },
+        observations_dropped_on_receive: 7,
         gauges: 2,
         packets_sent: 30,
         bytes_sent: 40_000,
@@ -140,7 +142,7 @@ fn telemetry_says_what_was_done() {
         contexts: None,
     };
     let either = [
-        ("metric_dropped_on_receive", 15.0),
+        ("metric_dropped_on_receive", 22.0),
         ("packets_sent", 30.0),
         ("packets_dropped", 3.0),
         ("packets_dropped_writer", 3.0),
@@ -151,20 +153,28 @@ fn telemetry_says_what_was_done() {
     let by_types = |name: &str, kinds: &[(&str, f64)]| -> Vec<(String, f64)> {
         kinds.iter().map(|(kind, value)| (format!("{name} {kind}"), *value)).collect()
     };
-    for (encoder, types) in [
-        (plain(), &[("count", 100.0), ("timing", 100.0), ("histogram", 100.0)][..]),
-        (plain().with_distributions(), &[("count", 100.0), ("distribution", 200.0)]),
+    for (encoder, received, contexts) in [
+        (
+            plain(),
+            &[("count", 1_100.0), ("timing", 300.0), ("histogram", 130.0)][..],
+            &[("count", 100.0), ("timing", 100.0), ("histogram", 100.0)][..],
+        ),
+        (
+            plain().with_distributions(),
+            &[("count", 1_100.0), ("distribution", 430.0)],
+            &[("count", 100.0), ("distribution", 200.0)],
+        ),
     ] {
         let encoder = encoder.telemetry(ClientTransport::UdsStream);
-        let mut expected = vec![("metrics".to_owned(), 302.0), ("metrics_by_type gauge".to_owned(), 2.0)];
-        expected.extend(by_types("metrics_by_type", types));
+        let mut expected = vec![("metrics".to_owned(), 1_532.0), ("metrics_by_type gauge".to_owned(), 2.0)];
+        expected.extend(by_types("metrics_by_type", received));
         expected.extend(either.map(|(name, value)| (name.to_owned(), value)));
         for packing in [(200, 1), (1_432, usize::MAX), (8_192, 4)] {
             assert_eq!(told(&encoder, &news, packing), expected);
         }
         let aggregated = Telemetry { contexts: Some(100), ..news };
         expected.push(("aggregated_context".to_owned(), 300.0));
-        expected.extend(by_types("aggregated_context_by_type", types));
+        expected.extend(by_types("aggregated_context_by_type", contexts));
         assert_eq!(told(&encoder, &aggregated, (1_432, usize::MAX)), expected);
         assert!(encoder.encode(&news, 0, 1, &mut [0; 100]).is_err());
     }
@@ -175,6 +185,8 @@ fn telemetry_counts_what_was_sent_since_the_last_one() {
     let at = |n: u64, contexts: Option<u64>| Telemetry {
         requests: n,
         dropped_on_receive: 2 * n,
+        observations: ObservationsByKind { counters: 8 * n, timers: 9 * n, histograms: 10 * n },
+        observations_dropped_on_receive: 11 * n,
         gauges: 3 * n,
         packets_sent: 4 * n,
         bytes_sent: 5 * n,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Account, DropReason, Exporters, InfluxdbConfig, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, Sample,
+    Account, DropReason, Exporters, InfluxdbConfig, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, Sample, StartError,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -115,6 +115,20 @@ pub fn storage_without_room_for_instruments_sends_none<R: Runtime>() {
     assert_eq!(exporters.status()[0].observations, None);
     assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 30);
     assert!(!stored(&server).iter().any(|body| is_own(body)));
+}
+
+/// A field that the instruments have, and none of another tag.
+pub fn a_constant_tag_with_the_name_of_an_instruments_field_is_refused<R: Runtime>() {
+    let (exporters, _engine) = observing::<R>();
+    for tag in ["checks_failed", "first_byte_ms_count", "depth_p99"] {
+        let error =
+            exporters.start_influxdb_sink(InfluxdbConfig::default().constant_labels([(tag, "x")])).expect_err(tag);
+        assert!(matches!(error, StartError::Setting { field: "constant_labels", .. }), "{error:?}");
+        assert!(error.to_string().contains(tag), "{error}");
+    }
+    for tag in ["checks", "first_byte", "depth_ms"] {
+        exporters.start_influxdb_sink(InfluxdbConfig::default().constant_labels([(tag, "x")])).expect(tag);
+    }
 }
 
 fn observe(engine: &mut ObservingEngine, rounds: u64) {

@@ -216,6 +216,7 @@ macro_rules! end_to_end {
             an_interval_of_instruments_that_failed_is_in_the_next_one
             a_silent_server_leaves_observations_unconfirmed
             storage_without_room_for_instruments_sends_none
+            a_constant_tag_with_the_name_of_an_instruments_field_is_refused
         );
         $crate::end_to_end_group!($runtime, observations:
             messages_per_observation_add_up
@@ -237,6 +238,7 @@ macro_rules! end_to_end {
         $crate::end_to_end_group!($runtime, statsd_instruments:
             own_instruments_add_up
             own_instruments_that_do_not_arrive_change_no_sum
+            telemetry_counts_observations
         );
         $crate::end_to_end_group!($runtime, statsd_interval:
             gauges_come_at_every_interval

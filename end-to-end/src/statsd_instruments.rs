@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{DropReason, Sample, SampleRate, StatsdConfig};
+use loaddensity_metrics_shell::{DropReason, Observations, Sample, SampleRate, StatsdConfig};
 
 use super::load::{assert_all_sent, assert_settled, wait_until};
-use super::own_instruments::{OBSERVATIONS, ObservingEngine, ended, observing};
+use super::own_instruments::{OBSERVATIONS, ObservingEngine, ended, observing, observing_with_rings};
 use super::receiver::{DatagramReceiver, lines};
+use super::statsd_interval::told;
 use super::unused_port;
 
 /// Their counters of all intervals add up to what was recorded since the start, whether requests are sent one by one, packed or
@@ -44,6 +45,26 @@ pub fn own_instruments_add_up<R: Runtime>() {
         let (sums, gauges) = own_sums(&own);
         assert_eq!(sums, expected(100));
         assert!(gauges >= 3 * 5, "five of each histogram and series: {gauges}");
+    }
+}
+
+/// Each observation since the start is a metric of its kind, as each value of a request is, per interval and per event.
+pub fn telemetry_counts_observations<R: Runtime>() {
+    for observations in [Observations::PerInterval, Observations::PerEvent] {
+        let receiver = DatagramReceiver::start();
+        let (exporters, mut engine) = observing_with_rings::<R>(1_024);
+        engine.observe();
+        exporters.start_statsd_sink(to(&receiver).telemetry(true).observations(observations)).expect("a socket");
+        exporters.local_recorder().record_request("GET", "/items", Sample::ok(Duration::from_millis(1)));
+        rounds(&mut engine, 20);
+        assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 1);
+        assert_all_sent(&ended(&exporters), 20 * OBSERVATIONS);
+        let datagrams = receiver.finish();
+        let types =
+            ["count", "timing", "histogram"].map(|kind| told(&datagrams, "udp", &format!("metrics_by_type {kind}")));
+        assert_eq!(types, [Some(1 + 40), Some(1 + 40), Some(1 + 20)]);
+        assert_eq!(told(&datagrams, "udp", "metrics"), Some(3 + 100));
+        assert_eq!(told(&datagrams, "udp", "metric_dropped_on_receive"), Some(0));
     }
 }
 

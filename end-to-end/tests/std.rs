@@ -21,6 +21,7 @@ end_to_end_group!(Std, lifecycle:
 end_to_end_group!(Std, statsd_instruments:
     own_instruments_add_up
     own_instruments_that_do_not_arrive_change_no_sum
+    telemetry_counts_observations
 );
 end_to_end_group!(Std, observations:
     messages_per_observation_add_up

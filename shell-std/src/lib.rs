@@ -9,7 +9,11 @@
 //! use loaddensity_metrics_std::runtime::system_time;
 //! use loaddensity_metrics_std::{Exporters, Sample, Settings, StatsdConfig};
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() {
+//!     if let Err(error) = run() { eprintln!("error: {error}"); std::process::exit(1) }
+//! }
+//!
+//! fn run() -> Result<(), Box<dyn std::error::Error>> {
 //!     let agent = UdpSocket::bind("127.0.0.1:0")?; // stands for Datadog's Agent
 //!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
 //!     exporters.start_statsd_sink(StatsdConfig::default().port(agent.local_addr()?.port()))?;

@@ -1,3 +1,3 @@
-//! The conformance suite on [`Std`](loaddensity_metrics_std::Std), which leaves out TCP and says so.
+//! The conformance suite on [`Std`](loaddensity_metrics_std::Std), which has no TCP.
 
-loaddensity_metrics_conformance::conformance!(loaddensity_metrics_std::Std);
+loaddensity_metrics_conformance::conformance!(loaddensity_metrics_std::Std, without: Connect, Listen);

@@ -8,7 +8,11 @@
 //! use loaddensity_metrics_tokio::runtime::system_time;
 //! use loaddensity_metrics_tokio::{Exporters, PrometheusConfig, Sample, Settings};
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() {
+//!     if let Err(error) = run() { eprintln!("error: {error}"); std::process::exit(1) }
+//! }
+//!
+//! fn run() -> Result<(), Box<dyn std::error::Error>> {
 //!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
 //!     let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
 //!     println!("http://{page}/metrics");

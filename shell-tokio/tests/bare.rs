@@ -1,5 +1,5 @@
-//! The suite on a runtime that leaves out what the trait lets it leave out: the cases of Unix sockets say so, and all else
-//! passes.
+//! The suite on a runtime that leaves out what the trait lets it leave out: one datagram in a call is
+//! enough.
 
 #![cfg(unix)]
 

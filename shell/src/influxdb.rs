@@ -52,6 +52,13 @@ pub(crate) async fn prepare<R: Runtime>(
     config.check_storage(registry)?;
     let tags = identity.tags_of_points(&config.constant_labels);
     let constant = ConstantLabels::new(&tags).map_err(|error| bad("constant_labels", "", &error.to_string()))?;
+    if let Some((tag, _)) = constant.iter().find(|(tag, _)| registry.is_influxdb_field(tag)) {
+        return Err(bad(
+            "constant_labels",
+            tag,
+            "an instrument of the engine's own has a field of that name; choose another",
+        ));
+    }
     if !tells_generators_apart(config, identity) {
         tracing::warn!(exporter = Exporter::Influxdb.as_str(), "{SAME_SECOND}");
     }

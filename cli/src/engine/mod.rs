@@ -35,7 +35,9 @@ use loaddensity_metrics_shell::{GaugeError, InstrumentError, LabelError, LocalRe
 
 pub use self::failures::{FailureKind, Failures};
 use self::measure::EngineGauges;
-pub(crate) use self::measure::{EngineInstruments, ITERATIONS, TIME_TO_FIRST_BYTE, storage};
+pub(crate) use self::measure::{EngineInstruments, storage};
+#[cfg(feature = "demo")]
+pub(crate) use self::measure::{ITERATIONS, TIME_TO_FIRST_BYTE};
 use self::origin::ResolvedOrigin;
 use self::pace::Pace;
 use self::script::{Script, ScriptStep};

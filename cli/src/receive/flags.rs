@@ -28,6 +28,9 @@ pub(crate) struct ReceiveArgs {
     /// How often to say what came, and to scrape: seconds, 0.1 to 3600.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = every)]
     pub(super) every: Duration,
+    /// Rows of a backend to show at each --every: a number, or all. The end shows all.
+    #[arg(long, value_name = "NUMBER", default_value = "10", value_parser = rows)]
+    pub(super) rows: usize,
     /// End after this time: 30, 30s, 5m or 1h. Without it, a signal (Ctrl-C, SIGTERM) ends it.
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(super) duration: Option<Duration>,
@@ -44,6 +47,13 @@ fn page(text: &str) -> Result<TargetUrl, String> {
 fn every(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.1..=3_600.0).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "expected seconds from 0.1 to 3600, such as 2".to_owned())
+}
+
+fn rows(text: &str) -> Result<usize, String> {
+    match text {
+        "all" => Ok(usize::MAX),
+        number => number.parse().map_err(|_| "expected a number, such as 10, or all".to_owned()),
+    }
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -66,6 +76,14 @@ mod tests {
         }
         for wrong in ["", "s", "0", "-1s", "soon", "30 s", "1000h", "NaN", "inf"] {
             assert!(time(wrong).is_err_and(|error| error.contains("30s")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rows_are_a_number_or_all() {
+        assert_eq!(["0", "25", "all"].map(rows), [Ok(0), Ok(25), Ok(usize::MAX)]);
+        for wrong in ["", "-1", "1.5", "ALL", "many"] {
+            assert!(rows(wrong).is_err_and(|error| error.contains("or all")), "{wrong}");
         }
     }
 

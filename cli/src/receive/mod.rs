@@ -21,13 +21,14 @@ use self::servers::OpenReceivers;
 use crate::CommandError;
 use crate::engine::TargetUrl;
 use crate::interrupt::Interrupt;
+use crate::numbers::thousands;
 use crate::receivers::scrape_url;
 use crate::say::{self, ResultForm};
 
 /// How long a signal may wait to be seen.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Receives until a signal comes or the time is over, and prints what came.
+/// Receives until a signal comes or the time is over, and prints what came. Fails where something bad came.
 pub(crate) fn run<R: Runtime>(args: &ReceiveArgs, form: ResultForm) -> ExitCode {
     match receive::<R>(args, form) {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,7 +42,7 @@ fn receive<R: Runtime>(args: &ReceiveArgs, form: ResultForm) -> Result<(), Comma
     let receivers = OpenReceivers::open::<R>(args, &arrivals)?;
     let addresses = announce(&receivers, args.scrape.as_ref());
     let mut scraper = args.scrape.as_ref().map(|target| ReceiveScraper { target, complaint: None });
-    let mut progress = ReceiveProgress::default();
+    let mut progress = ReceiveProgress::of(args.rows);
     let began = Instant::now();
     let mut next = began + args.every;
     let is_over = || interrupt.pressed() || args.duration.is_some_and(|duration| began.elapsed() >= duration);
@@ -64,7 +65,10 @@ fn receive<R: Runtime>(args: &ReceiveArgs, form: ResultForm) -> Result<(), Comma
     let report = ReceiveReport { arrivals: &arrivals, addresses: &addresses, drops, lasted };
     form.words(format_args!("{report}"))?;
     form.object(|| report.json())?;
-    Ok(())
+    match arrivals.all_bad() {
+        0 => Ok(()),
+        bad => Err(format!("bad lines, messages, bodies or pages came: {}", thousands(bad)).into()),
+    }
 }
 
 /// Says who listens where, and what ends it.

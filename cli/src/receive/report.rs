@@ -11,17 +11,19 @@ use super::arrivals::{Arrivals, ArrivedKey, ArrivedKind, ReceiverName, Tally};
 use super::servers::KernelDrops;
 use loaddensity_metrics_cost::thousands;
 
-/// Rows of a backend that are shown while more comes. The end shows all.
-const MOST_ROWS: usize = 10;
-
 /// What is new since the last time.
-#[derive(Default)]
 pub(super) struct ReceiveProgress {
+    /// Rows of a backend that are shown at once. The end shows all.
+    most: usize,
     rows: BTreeMap<ArrivedKey, Tally>,
     bad: usize,
 }
 
 impl ReceiveProgress {
+    pub(super) const fn of(most: usize) -> Self {
+        Self { most, rows: BTreeMap::new(), bad: 0 }
+    }
+
     /// The rows that changed, and what was bad, since the last call; nothing where nothing came. What exporters say of
     /// themselves on a page changes with every scrape, and waits for the end.
     pub(super) fn lines(&mut self, arrivals: &Arrivals) -> Vec<String> {
@@ -34,10 +36,10 @@ impl ReceiveProgress {
         let changed: Vec<_> = rows.iter().filter(is_news).collect();
         let mut lines = Vec::new();
         for of_backend in changed.chunk_by(|(one, _), (other, _)| one.backend == other.backend) {
-            lines.extend(of_backend.iter().take(MOST_ROWS).map(|(key, tally)| row(key, tally)));
-            if let Some(more @ 1..) = of_backend.len().checked_sub(MOST_ROWS) {
+            lines.extend(of_backend.iter().take(self.most).map(|(key, tally)| row(key, tally)));
+            if let Some(more @ 1..) = of_backend.len().checked_sub(self.most) {
                 lines.push(format!(
-                    "{:<14} … and {} more that changed",
+                    "{:<14} … and {} more that changed (--rows all shows them at once, the end in any case)",
                     of_backend[0].0.backend.as_str(),
                     thousands(more as u64)
                 ));

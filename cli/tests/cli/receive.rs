@@ -228,7 +228,8 @@ fn what_is_bad_is_named_as_it_comes_with_what_the_judge_says() {
     assert!(post(otlp_http, "/v1/metrics", "no protobuf").starts_with("HTTP/1.1 400"));
     receiving.running.says("bad: otlp-http: not an export request");
     receiving.running.signal("TERM");
-    let ended = receiving.running.end().with_code(0);
+    let ended = receiving.running.end().with_code(1);
+    assert!(ended.stderr.contains("error: bad lines, messages, bodies or pages came: 5"), "{}", ended.stderr);
     let [object] = &ended.objects()[..] else { panic!("{}", ended.stdout) };
     let bad: Vec<_> = object["first_bad"].as_array().expect("texts").iter().filter_map(Value::as_str).collect();
     assert_eq!((object["bad"].as_u64(), bad.len()), (Some(5), 5), "{bad:#?}");
@@ -244,6 +245,27 @@ fn what_is_bad_is_named_as_it_comes_with_what_the_judge_says() {
     }
     assert_eq!(total(object, "statsd", "good", &[]), (1, 1.0));
     assert_eq!(total(object, "influxdb", "m.x", &[]), (3, 5.0));
+}
+
+/// 13 metrics come at once; each run shows some of them on the way, and all of them at the end.
+#[test]
+fn rows_that_are_not_shown_at_once_are_counted_and_shown_at_the_end() {
+    for (rows, on_the_way) in [("10", 10), ("2", 2), ("all", 13)] {
+        let mut receiving = Receiving::start(&["--json", "--every", "0.1", "--rows", rows]);
+        let messages: Vec<_> = (0..13).map(|metric| format!("m{metric:02}:1|c")).collect();
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.send_to(messages.join("\n").as_bytes(), receiving.addresses[2]).expect("sent");
+        (0..on_the_way).for_each(|metric| _ = receiving.running.says(&format!("m{metric:02} ")));
+        if on_the_way < 13 {
+            let more = receiving.running.says(" more that changed");
+            assert!(more.contains(&format!("… and {} more", 13 - on_the_way)) && more.contains("--rows all"), "{more}");
+        }
+        receiving.running.signal("TERM");
+        let ended = receiving.running.end().with_code(0);
+        let (way, table) = ended.stderr.split_once("received in ").expect("the report");
+        let rows_of = |text: &str| text.lines().filter(|line| line.starts_with("statsd         m")).count();
+        assert_eq!((rows_of(way), rows_of(table)), (on_the_way, 13), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use self::declared::Instruments;
 use self::instrument_error::InstrumentError;
 use crate::metrics::InstrumentKind;
 use crate::metrics::handles::{Counter, Histogram};
-use crate::metrics::produced_names::{Named, NamedKind, clash};
+use crate::metrics::produced_names::{Named, NamedKind, clash, influxdb};
 use crate::metrics::unit::{ShownUnit, Unit};
 use crate::registry::Registry;
 
@@ -124,6 +124,14 @@ impl<'a> Registry<'a> {
         self.own_instruments().each().any(|declared| clash(&declared.named(), &gauge(name)))
     }
 
+    /// Whether a declared instrument has a field of this name in InfluxDB, of which version 3 refuses points with a tag of the
+    /// same name.
+    #[must_use]
+    pub fn is_influxdb_field(self, name: &str) -> bool {
+        let has_it = |named: Named<'_>| influxdb(&named).of(&named).any(|field| field.is(name));
+        self.own_instruments().each().any(|declared| has_it(declared.named()))
+    }
+
     pub(crate) fn own_instruments(self) -> Instruments<'a> {
         Instruments { control: &self.parts.control.instruments, words: self.parts.seldom.declared() }
     }
@@ -138,7 +146,7 @@ pub(crate) const fn gauge(name: &str) -> Named<'_> {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::metrics::produced_names::{dogstatsd, influxdb, otlp, prometheus};
+    use crate::metrics::produced_names::{dogstatsd, otlp, prometheus};
     use crate::random::Random;
     use crate::registry::storage::{Classic, Storage};
     use std::boxed::Box;

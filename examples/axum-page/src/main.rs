@@ -14,7 +14,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() {
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let exporters = Exporters::start(Settings::default())?;
     let page = exporters.page_renderer(&PrometheusConfig::default())?;
     // Named by the template, and never by the path: /items/1 and /items/2 are one series.

@@ -30,7 +30,14 @@ async fn shopping(user: &mut GooseUser) -> TransactionResult {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() {
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let host = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {

@@ -7,7 +7,14 @@ use std::time::Duration;
 use loaddensity_metrics_shell::{Sample, Settings, StatsdConfig};
 use own_runtime::Exporters;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let agent = UdpSocket::bind("127.0.0.1:0")?; // stands for Datadog's Agent
     let exporters = Exporters::start(Settings::default())?;
     exporters.start_statsd_sink(StatsdConfig::default().host("localhost").port(agent.local_addr()?.port()))?;

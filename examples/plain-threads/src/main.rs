@@ -10,7 +10,14 @@ use loaddensity_metrics_std::{Exporters, Recorder, Sample, Series, Settings, Sta
 const USERS: usize = 4;
 const REQUESTS: u64 = 1_000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let agent = UdpSocket::bind("127.0.0.1:0")?; // stands for Datadog's Agent
     let exporters = Exporters::start(Settings::default())?;
     let config = StatsdConfig::default().port(agent.local_addr()?.port()).packed(true);

@@ -12,8 +12,11 @@ use smol::net::UdpSocket;
 const TASKS: u64 = 500;
 const REQUESTS: u64 = 4;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    smol::block_on(engine())
+fn main() {
+    if let Err(error) = smol::block_on(engine()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 async fn engine() -> Result<(), Box<dyn Error>> {

@@ -12,7 +12,14 @@ use tokio::task::JoinSet;
 const TASKS: u64 = 10_000;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() {
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let exporters = Exporters::start(Settings::default())?; // on a thread of their own
     let page = exporters.as_async().start_prometheus_exporter(PrometheusConfig::default().port(0)).await?;
     let recorder = exporters.local_recorder(); // Copy, Send and Sync

@@ -12,7 +12,8 @@ use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramSource, InstrumentMessages, IntervalPacking, StatsdMessages,
 };
 use loaddensity_metrics_core::{
-    CALL_BYTES, DropReason, DropStage, Event, EventEncoder, Exporter, ObservedRows, Registry, SampleRate, Sampler,
+    CALL_BYTES, DropReason, DropStage, Event, EventEncoder, Exporter, ObservationsByKind, ObservedRows, Registry,
+    SampleRate, Sampler,
 };
 
 use super::Packets;
@@ -79,7 +80,8 @@ pub(super) fn start<R: Runtime>(
         let reporter = HealthReporter::of_gauges(status_cell.clone());
         let telemetry = packets.telemetry.map(|transport| {
             let (registry, status_cell) = (context.registry, status_cell.clone());
-            (encoder.telemetry(transport), move || done(registry, &status_cell, contexts.as_deref()))
+            let before = registry.observations_by_kind();
+            (encoder.telemetry(transport), move || done(registry, &before, &status_cell, contexts.as_deref()))
         });
         let on_left_out = move || status_cell.gauges_failed(gauge_left_out(packets.bytes));
         let packing = IntervalPacking::new(packets.items, packets.bytes, config.interval, context.clock.read());
@@ -203,12 +205,20 @@ fn sampler(rate: SampleRate) -> Option<Sampler> {
     (!rate.is_all()).then(|| Sampler::new(rate, random::number()))
 }
 
-/// What the sink has done until now.
-fn done(registry: Registry<'static>, status_cell: &StatusCell, contexts: Option<&AtomicU64>) -> Telemetry {
+/// What the sink has done until now, since there were so many observations `before`.
+fn done(
+    registry: Registry<'static>,
+    before: &ObservationsByKind,
+    status_cell: &StatusCell,
+    contexts: Option<&AtomicU64>,
+) -> Telemetry {
     let (account, traffic) = (registry.account(Exporter::Statsd), status_cell.traffic());
+    let of_observations = registry.observation_account(Exporter::Statsd);
     Telemetry {
         requests: account.recorded,
         dropped_on_receive: account.dropped.at(DropStage::Queueing),
+        observations: registry.observations_by_kind().since(before),
+        observations_dropped_on_receive: of_observations.dropped.at(DropStage::Queueing),
         gauges: 0,
         packets_sent: traffic.sent,
         bytes_sent: traffic.bytes,

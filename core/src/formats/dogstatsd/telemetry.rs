@@ -7,6 +7,7 @@
 use super::join::join;
 use super::message_format::MessageFormat;
 use crate::events::batch::Written;
+use crate::registry::instruments::observations::ObservationsByKind;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 
@@ -20,6 +21,10 @@ pub struct Telemetry {
     pub requests: u64,
     /// Of those, the ones for which a ring or the buffer had no room.
     pub dropped_on_receive: u64,
+    /// What was observed of the engine's own instruments, each one metric, before any are sampled away or summed up.
+    pub observations: ObservationsByKind,
+    /// Of those, the ones for which a ring or the buffer had no room.
+    pub observations_dropped_on_receive: u64,
     /// Gauges that were sent.
     pub gauges: u64,
     /// Packets that were handed over, and their bytes.
@@ -41,6 +46,10 @@ impl Telemetry {
         Self {
             requests: self.requests.saturating_sub(earlier.requests),
             dropped_on_receive: self.dropped_on_receive.saturating_sub(earlier.dropped_on_receive),
+            observations: self.observations.since(&earlier.observations),
+            observations_dropped_on_receive: self
+                .observations_dropped_on_receive
+                .saturating_sub(earlier.observations_dropped_on_receive),
             gauges: self.gauges.saturating_sub(earlier.gauges),
             packets_sent: self.packets_sent.saturating_sub(earlier.packets_sent),
             bytes_sent: self.bytes_sent.saturating_sub(earlier.bytes_sent),
@@ -135,20 +144,25 @@ impl TelemetryEncoder {
 
     /// All of them, in the order of Datadog's client.
     fn metrics(&self, news: &Telemetry) -> impl Iterator<Item = TelemetryMetric> + use<> {
-        let types: &[(&str, u64)] = match self.format.distributions {
-            true => &[("count", 1), ("distribution", 2)],
-            false => &[("count", 1), ("timing", 1), ("histogram", 1)],
-        };
+        let is_distribution = self.format.distributions;
         let all = |name, value| TelemetryMetric { name, value, metrics_type: None };
-        let by_type = |name, each: u64| {
-            types.iter().map(move |(kind, of)| TelemetryMetric { name, value: of * each, metrics_type: Some(kind) })
+        let by_type = move |name, requests: u64, own: ObservationsByKind| {
+            let ObservationsByKind { counters, timers, histograms } = own;
+            let [timing, histogram] = [requests + timers, requests + histograms];
+            let values = match is_distribution {
+                true => [Some(("distribution", timing + histogram)), None],
+                false => [Some(("timing", timing)), Some(("histogram", histogram))],
+            };
+            let types = [Some(("count", requests + counters))].into_iter().chain(values).flatten();
+            types.map(move |(kind, value)| TelemetryMetric { name, value, metrics_type: Some(kind) })
         };
+        let ObservationsByKind { counters, timers, histograms } = news.observations;
         let received = [
-            all("metrics", 3 * news.requests + news.gauges),
+            all("metrics", 3 * news.requests + news.gauges + counters + timers + histograms),
             TelemetryMetric { name: "metrics_by_type", value: news.gauges, metrics_type: Some("gauge") },
         ];
         let left = [
-            all("metric_dropped_on_receive", 3 * news.dropped_on_receive),
+            all("metric_dropped_on_receive", 3 * news.dropped_on_receive + news.observations_dropped_on_receive),
             all("packets_sent", news.packets_sent),
             all("packets_dropped", news.packets_dropped),
             all("packets_dropped_writer", news.packets_dropped),
@@ -157,9 +171,10 @@ impl TelemetryEncoder {
             all("bytes_dropped_writer", news.bytes_dropped),
         ];
         let aggregated = news.contexts.into_iter().flat_map(move |contexts| {
-            let contexts_by_type = by_type("aggregated_context_by_type", contexts);
+            let contexts_by_type = by_type("aggregated_context_by_type", contexts, ObservationsByKind::default());
             [all("aggregated_context", 3 * contexts)].into_iter().chain(contexts_by_type)
         });
-        received.into_iter().chain(by_type("metrics_by_type", news.requests)).chain(left).chain(aggregated)
+        let received_by_type = by_type("metrics_by_type", news.requests, news.observations);
+        received.into_iter().chain(received_by_type).chain(left).chain(aggregated)
     }
 }

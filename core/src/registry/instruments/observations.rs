@@ -4,6 +4,7 @@ use crate::atomics::Ordering;
 use crate::counts::observed_cells::{ObservedCells, number_of, place};
 use crate::counts::outcome_cell::OutcomeCell;
 use crate::metrics::InstrumentKind;
+use crate::metrics::unit::ShownUnit;
 use crate::registry::Registry;
 use crate::registry::instruments::declaration::{Declared, Reach};
 use crate::request::series::Series;
@@ -19,6 +20,29 @@ impl CellPlace {
     }
 }
 
+/// How often instruments of the engine's own were raised or got a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObservationsByKind {
+    /// How often counters were raised.
+    pub counters: u64,
+    /// Values of timers.
+    pub timers: u64,
+    /// Values of other histograms.
+    pub histograms: u64,
+}
+
+impl ObservationsByKind {
+    /// What came since `earlier`.
+    #[must_use]
+    pub const fn since(&self, earlier: &Self) -> Self {
+        Self {
+            counters: self.counters.saturating_sub(earlier.counters),
+            timers: self.timers.saturating_sub(earlier.timers),
+            histograms: self.histograms.saturating_sub(earlier.histograms),
+        }
+    }
+}
+
 impl<'a> Registry<'a> {
     /// Whether its storage was built with room for instruments of the engine's own.
     #[must_use]
@@ -31,6 +55,21 @@ impl<'a> Registry<'a> {
     #[must_use]
     pub fn observations(self) -> u64 {
         self.own_instruments().each().fold(0, |sum, declared| sum.wrapping_add(self.observations_of(&declared)))
+    }
+
+    /// The same by kind.
+    #[must_use]
+    pub fn observations_by_kind(self) -> ObservationsByKind {
+        let mut all = ObservationsByKind::default();
+        for declared in self.own_instruments().each() {
+            let of_kind = match (declared.shape.kind, declared.shape.unit) {
+                (InstrumentKind::Counter, _) => &mut all.counters,
+                (InstrumentKind::Histogram, ShownUnit::Milliseconds) => &mut all.timers,
+                (InstrumentKind::Histogram, ShownUnit::One | ShownUnit::Bytes) => &mut all.histograms,
+            };
+            *of_kind = of_kind.wrapping_add(self.observations_of(&declared));
+        }
+        all
     }
 
     fn observations_of(self, declared: &Declared) -> u64 {
