@@ -16,11 +16,15 @@ from .report import Report
 from .run import Run
 from .servers import Servers
 
+# What of own instruments is sent one by one: each way over each transport.
+POINTS, MESSAGES = frozenset({"influxdb"}), frozenset({"statsd"})
 ALL_RUNS = [
-    Run("tokio", "udp", "rotel"),
-    Run("tokio", "http", "C-core gRPC", traces=True, gzip=True),
-    Run("smol", "udp", "C-core gRPC", request_bytes=16_384, traces=True, gzip=True, delta=True, exponential=True),
-    Run("smol", "http", "rotel", packed_bytes=1432, compression=False, gzip=True, over_http=True, delta=True),
+    Run("tokio", "udp", "rotel", one_by_one=MESSAGES),
+    Run("tokio", "http", "C-core gRPC", traces=True, gzip=True, one_by_one=POINTS),
+    Run("smol", "udp", "C-core gRPC", request_bytes=16_384, traces=True, gzip=True, delta=True, exponential=True,
+        one_by_one=POINTS),
+    Run("smol", "http", "rotel", packed_bytes=1432, compression=False, gzip=True, over_http=True, delta=True,
+        one_by_one=MESSAGES),
 ]
 # Exit code where no backend is installed.
 NOBODY_ASKED = 2
@@ -55,7 +59,8 @@ def quick_runs():
     if missing:
         print(f"!!! NOT ASKED, because not installed: {', '.join(missing)}", file=sys.stderr)
     exporters = there - {"Pushgateway"}
-    return [Run("tokio", "http", receiver, backends=frozenset(there), seconds=4, gzip=receiver == "C-core gRPC")] if exporters else []
+    return [Run("tokio", "http", receiver, backends=frozenset(there), seconds=4, gzip=receiver == "C-core gRPC",
+                one_by_one=POINTS)] if exporters else []
 
 
 def compare(binary, servers, runs, report):

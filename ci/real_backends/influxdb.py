@@ -1,6 +1,6 @@
 """What InfluxDB holds."""
 
-from .own import COUNTER, INFLUXDB_SUFFIX, TIMER
+from .own import COUNTER, INFLUXDB_SUFFIXES, TIMER
 from .seen import LATENCY_BOUNDS, SIZE_BOUNDS, Seen
 
 MEASUREMENT = "load, density=request"
@@ -46,10 +46,16 @@ def add_influxdb_series(seen, series, up_to):
 
 
 def add_own(servers, run, seen):
-    """Instruments of the engine's own, whose points are those of intervals. What is of the run has no tags."""
-    fields = {f"{TIMER}_ms_count": "count", f"{TIMER}_ms_sum": "sum", COUNTER: "iterations"}
-    sums = ", ".join(f'SUM("{field}") AS "{name}"' for field, name in fields.items())
-    for series in servers.query(f'SELECT {sums} FROM "{MEASUREMENT}{INFLUXDB_SUFFIX}" GROUP BY *', run.key):
+    """Instruments of the engine's own, a point for each observation or for each interval. What is of the run has no tags."""
+    count, sum_ = f'SUM("{TIMER}_ms_count")', f'SUM("{TIMER}_ms_sum")'
+    suffix, other = INFLUXDB_SUFFIXES
+    if "influxdb" in run.one_by_one:
+        count, sum_ = f'COUNT("{TIMER}_ms")', f'SUM("{TIMER}_ms")'
+        suffix, other = other, suffix
+    if wrong := servers.query(f'SHOW SERIES FROM "{MEASUREMENT}{other}"', run.key):
+        seen.faults.append(f"own instruments in {other}: {wrong}")
+    values = f'{count} AS "count", {sum_} AS "sum", SUM("{COUNTER}") AS "iterations"'
+    for series in servers.query(f'SELECT {values} FROM "{MEASUREMENT}{suffix}" GROUP BY *', run.key):
         # A series without a tag that others have shows it as empty.
         tags = {key: value for key, value in series["tags"].items() if value}
         values = {name: value or 0 for name, value in zip(series["columns"], series["values"][0], strict=True)}

@@ -7,8 +7,8 @@ import math
 from .load import LOAD, QUIET, TASKS
 
 TIMER, COUNTER = "time_to_first_byte", "iterations"
-# Where a backend takes them for other metrics than those of requests.
-INFLUXDB_SUFFIX = "_instruments"
+# Where a backend takes them for other metrics than those of requests: per interval, and one by one.
+INFLUXDB_SUFFIXES = ("_instruments", "_observations")
 
 
 @dataclasses.dataclass

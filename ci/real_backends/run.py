@@ -30,6 +30,8 @@ class Run:
     over_http: bool = False
     delta: bool = False
     exponential: bool = False
+    # Those of InfluxDB and DogStatsD that are sent each observation of own instruments by itself; the others per interval.
+    one_by_one: frozenset = frozenset()
     page_port: int = 0
     points_port: int = 0
     # Unix time in nanoseconds.
@@ -64,6 +66,9 @@ class Run:
                           "retention_policy": "autogen", "username": USER, "password": PASSWORD,
                           "credentials": "query", "gzip": True}
 
+        def observations(exporter):
+            return {"observations": "event" if exporter in self.one_by_one else "interval"}
+
         def test(tasks, **arguments):
             url = f"http://127.0.0.1:{servers.target.port}/{self.key}"
             return ["LD_start_test", {"user_detail_dict": {"user": "fast_http_user"}, "spawn_rate": 1000, "tasks": [
@@ -72,9 +77,9 @@ class Run:
 
         starts = {
             "prometheus": ["LD_start_prometheus_exporter", {"port": self.page_port, "compression": self.compression}],
-            "influxdb": ["LD_start_influxdb_sink", influx | {"measurement": MEASUREMENT}],
+            "influxdb": ["LD_start_influxdb_sink", influx | {"measurement": MEASUREMENT} | observations("influxdb")],
             "statsd": ["LD_start_statsd_sink", {"port": servers.datadog, "prefix": self.prefix,
-                                                "datagram_bytes": self.packed_bytes}],
+                                                "datagram_bytes": self.packed_bytes} | observations("statsd")],
             "opentelemetry": ["LD_start_opentelemetry_exporter", self.otlp(servers)],
         }
         return {"load_density": [

@@ -13,6 +13,7 @@ use loaddensity_metrics_shell::{
 };
 
 use crate::items::{ItemCounts, LastTotals, StoredPoints};
+use crate::observations_as::{influxdb_so, statsd_so};
 
 /// An InfluxDB that stores everything.
 pub(crate) struct WellInfluxdb {
@@ -99,7 +100,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How long exporters wait for an answer, where nothing else is said.
 pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(700);
-/// How often totals and own instruments are sent.
+/// How often totals are sent, and own instruments where they are sent per interval.
 const SHORT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Points that are posted to `server` soon, with short timeouts.
@@ -107,7 +108,7 @@ pub(crate) fn influxdb_at(server: impl Display + Copy) -> InfluxdbConfig {
     let url = InfluxdbUrl::new(format!("http://{server}/write?db=load"));
     let batch = BatchLimits::default().age(Duration::from_millis(50));
     let config = InfluxdbConfig::default().target(url).batch(batch).timeout(SHORT_PATIENCE);
-    config.instruments_interval(SHORT_INTERVAL)
+    influxdb_so(config.instruments_interval(SHORT_INTERVAL))
 }
 
 /// Exports over gRPC to `server` at short intervals, with short timeouts.
@@ -135,9 +136,9 @@ pub(crate) fn statsd_to(socket: StatsdSocket) -> StatsdConfig {
     statsd().socket(socket)
 }
 
-/// Messages, packed, and own instruments at short intervals.
+/// Messages, packed, and own instruments one by one or at short intervals.
 pub(crate) fn statsd() -> StatsdConfig {
-    StatsdConfig::default().packed(true).instruments_interval(SHORT_INTERVAL)
+    statsd_so(StatsdConfig::default().packed(true).instruments_interval(SHORT_INTERVAL))
 }
 
 /// A page on a free port.

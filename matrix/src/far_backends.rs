@@ -79,11 +79,15 @@ impl FarBackends {
         statsd_to(StatsdSocket::UnixDatagram(self.agent()))
     }
 
-    /// Starts all four exporters. Where the page is.
-    pub(crate) fn start_all<R: Runtime>(&self, exporters: &Exporters<R>) -> Result<SocketAddr, Trouble> {
+    /// Starts all four exporters, that of DogStatsD with these settings. Where the page is.
+    pub(crate) fn start_all<R: Runtime>(
+        &self,
+        exporters: &Exporters<R>,
+        statsd: StatsdConfig,
+    ) -> Result<SocketAddr, Trouble> {
         let said = |error: loaddensity_metrics_shell::StartError| error.to_string();
         exporters.start_influxdb_sink(influxdb_at(self.influxdb)).map_err(said)?;
-        exporters.start_statsd_sink(self.statsd()).map_err(said)?;
+        exporters.start_statsd_sink(statsd).map_err(said)?;
         exporters.start_opentelemetry_exporter(otlp_at(self.receiver)).map_err(said)?;
         Ok(exporters.start_prometheus_exporter(any_page()).map_err(said)?)
     }

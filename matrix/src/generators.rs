@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Exporter, Report, StatsdConfig, StatsdSocket};
+use loaddensity_metrics_shell::{DropReason, Exporter, Report, StatsdConfig, StatsdSocket};
 
 use crate::backend_process::{BackendCounts, BackendProcess};
 use crate::backends::{any_page, influxdb_at, otlp_at, statsd_at, statsd_to};
 use crate::course::{Course, Trouble};
 use crate::items::ItemCounts;
-use crate::law::{account_of, check_backend, check_datagrams, check_reasons};
+use crate::law::{account_of, check_arrived, check_backend, check_datagrams, check_reasons};
 use crate::load_generator::LoadGenerator;
+use crate::observations_as::are_one_by_one;
 
 /// Requests a millisecond. A ring then lasts for two seconds without the pump.
 pub(crate) const PACE: u64 = 2;
@@ -80,6 +81,7 @@ impl Reports {
         check_backend(&self.tcp, Exporter::OpenTelemetry, counts.otlp)?;
         let own = own_datagrams_at_stop(&self.udp)?;
         check_datagrams(&self.udp, counts.datagrams + counts.overflowed, own)?;
+        check_arrived(&self.udp, &counts)?;
         for (report, stored) in self.unix.iter().zip([counts.unix_datagrams, counts.unix_streams]) {
             check_backend(report, Exporter::Statsd, stored)?;
         }
@@ -104,15 +106,18 @@ impl BackendCounts {
     }
 }
 
-/// Own instruments that are sent once, at the stop: then it is known in how many datagrams.
+/// Own instruments that are sent once, at the stop, or one by one: then it is known in how many datagrams.
 pub(crate) fn at_the_stop_alone(config: StatsdConfig) -> StatsdConfig {
     config.instruments_interval(Duration::from_secs(3_600))
 }
 
-/// How many those are where each message is a datagram: a counter, and the seven of a timer, of three series, and the counter of
-/// the run. Fewer where not all observations have left.
+/// How many those are where each message is a datagram: one for each observation, or a counter, and the seven of a timer, of three
+/// series, and the counter of the run. Fewer where not all observations have left.
 pub(crate) fn own_datagrams_at_stop(report: &Report) -> Result<RangeInclusive<u64>, Trouble> {
     const ALL: u64 = 3 * (1 + 7) + 1;
     let account = account_of(report, AccountKind::Observations, Exporter::Statsd)?;
+    if are_one_by_one() {
+        return Ok(account.sent..=account.sent + account.dropped.get(DropReason::Unconfirmed));
+    }
     Ok(if account.sent == account.recorded { ALL..=ALL } else { 0..=ALL })
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
 
-use crate::own_instruments::{COUNTERS, OBSERVATIONS, TIMER};
+use crate::own_instruments::{COUNTERS, FIRST_BYTE_MS, OBSERVATIONS, TIMER};
 
 /// Both kinds.
 pub(crate) const KINDS: [AccountKind; 2] = [AccountKind::Requests, AccountKind::Observations];
@@ -51,6 +51,11 @@ impl ItemCounts {
     /// What another process has said.
     pub(crate) fn from_numbers(numbers: &[u64]) -> Vec<Self> {
         numbers.chunks_exact(2).map(|two| Self { requests: two[0], observations: two[1] }).collect()
+    }
+
+    /// What a value of the timer shows that is sent by itself.
+    fn first_byte(value: &str) -> Self {
+        Self { requests: 0, observations: u64::from(value == FIRST_BYTE_MS) }
     }
 
     /// What one instrument shows that a format calls `name`. It calls the counter of requests `requests`, and puts these ends
@@ -120,7 +125,7 @@ pub(crate) fn on_page(page: &str) -> ItemCounts {
     samples.sum()
 }
 
-/// What the counters of a packet of DogStatsD add up to.
+/// What the counters of a packet of DogStatsD add up to, and how many values of the timer it has.
 pub(crate) fn in_packet(packet: &[u8]) -> ItemCounts {
     str::from_utf8(packet).unwrap_or_default().lines().map(in_message).sum()
 }
@@ -129,7 +134,11 @@ pub(crate) fn in_packet(packet: &[u8]) -> ItemCounts {
 pub(crate) fn in_message(message: &str) -> ItemCounts {
     let shown = || {
         let (name, rest) = message.strip_prefix("loaddensity.")?.split_once(':')?;
-        Some(ItemCounts::shown(name, "requests", ["", ".count"], rest.split('|').next()?.parse().ok()?))
+        let (value, _) = rest.split_once('|')?;
+        if name == TIMER {
+            return Some(ItemCounts::first_byte(value));
+        }
+        Some(ItemCounts::shown(name, "requests", ["", ".count"], value.parse().ok()?))
     };
     shown().unwrap_or_default()
 }
@@ -173,8 +182,12 @@ fn points(line: &str) -> Vec<([&str; 3], ItemCounts)> {
     }
     let own = fields.split(',').filter_map(|field| {
         let (name, value) = field.split_once('=')?;
-        // No field of own instruments counts requests.
-        let counts = ItemCounts::shown(name, "", ["", "_ms_count"], integer(value)?);
+        let counts = if name.strip_prefix(TIMER) == Some("_ms") {
+            ItemCounts::first_byte(value)
+        } else {
+            // No field of own instruments counts requests.
+            ItemCounts::shown(name, "", ["", "_ms_count"], integer(value)?)
+        };
         Some(([series, time, name], counts))
     });
     own.collect()
@@ -188,7 +201,7 @@ pub(crate) fn in_line(line: &str) -> (u64, ItemCounts) {
 
 /// Whether a line of InfluxDB is of own instruments.
 pub(crate) fn is_of_own_instruments(line: &str) -> bool {
-    line.starts_with("loaddensity_request_instruments")
+    ["loaddensity_request_instruments", "loaddensity_request_observations"].iter().any(|start| line.starts_with(start))
 }
 
 fn integer(value: &str) -> Option<u64> {

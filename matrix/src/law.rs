@@ -8,8 +8,10 @@ use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Account, DropReason, Exporter, ExporterStatus, Exporters, Report};
 
+use crate::backend_process::BackendCounts;
 use crate::course::{Course, Trouble};
 use crate::items::{ItemCounts, KINDS, word};
+use crate::observations_as::are_one_by_one;
 
 /// How much later than its deadline a stop may be over, on a machine that does something else besides.
 pub(crate) const SLACK: Duration = Duration::from_secs(2);
@@ -110,15 +112,35 @@ pub(crate) fn check_reasons(report: &Report, exporter: Exporter, allowed: &[Drop
 }
 
 /// Over UDP, with a datagram for each message and three messages for each request: what is called sent has left, and
-/// nothing else has. So many of the datagrams are of own instruments.
+/// nothing else has. So many of the datagrams are of own instruments: where those are sent one by one, each is an observation.
 pub(crate) fn check_datagrams(report: &Report, left: u64, own: RangeInclusive<u64>) -> Result<(), Trouble> {
     let account = account_of(report, AccountKind::Requests, Exporter::Statsd)?;
     let most = account.sent + account.dropped.get(DropReason::Unconfirmed);
-    if 3 * account.sent + own.start() <= left && left <= 3 * most + own.end() {
-        return Ok(());
+    if left < 3 * account.sent + own.start() || 3 * most + own.end() < left {
+        let left = format_args!("{left} datagrams have left, {own:?} of which are of own instruments");
+        return Err(broken(AccountKind::Requests, left, account));
     }
-    let left = format_args!("{left} datagrams have left, {own:?} of which are of own instruments");
-    Err(broken(AccountKind::Requests, left, account))
+    let account = account_of(report, AccountKind::Observations, Exporter::Statsd)?;
+    let most = account.sent + account.dropped.get(DropReason::Unconfirmed);
+    if are_one_by_one() && (*own.end() < account.sent || most < *own.start()) {
+        return Err(broken(AccountKind::Observations, format_args!("{own:?} have left, one by one"), account));
+    }
+    Ok(())
+}
+
+/// Over UDP, with a datagram for each message: no more datagrams of requests have arrived than were sent, and no more
+/// observations.
+pub(crate) fn check_arrived(report: &Report, counts: &BackendCounts) -> Result<(), Trouble> {
+    let of_requests = counts.datagrams - counts.own_datagrams;
+    for (kind, each, arrived) in
+        [(AccountKind::Requests, 3, of_requests), (AccountKind::Observations, 1, counts.udp.observations)]
+    {
+        let account = account_of(report, kind, Exporter::Statsd)?;
+        if arrived > each * (account.sent + account.dropped.get(DropReason::Unconfirmed)) {
+            return Err(broken(kind, format_args!("{arrived} have arrived, {each} of each"), account));
+        }
+    }
+    Ok(())
 }
 
 /// The account of one exporter.

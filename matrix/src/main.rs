@@ -13,6 +13,7 @@ mod leftovers;
 mod load_generator;
 mod memory;
 mod namespace;
+mod observations_as;
 mod own_instruments;
 mod process;
 mod relay;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::observations_as::ObservationsAs;
 use crate::scenario::{MatrixRuntime, SCENARIOS};
 
 /// Runs exporters on real sockets, and lets everything go wrong that goes wrong in the field. Prints a Markdown table. Exits
@@ -47,6 +49,10 @@ pub(crate) struct MatrixArgs {
     /// On one runtime only.
     #[arg(long)]
     pub(crate) runtime: Option<MatrixRuntime>,
+    /// How DogStatsD and InfluxDB are told what own instruments observed. Without it: one way on one runtime, the other on the
+    /// other, and with the next seed the other way round.
+    #[arg(long)]
+    pub(crate) observations: Option<ObservationsAs>,
     /// Goes on for so many minutes, round by round, each with the next seed; prints the memory of each round.
     #[arg(long)]
     pub(crate) minutes: Option<u64>,
@@ -54,7 +60,7 @@ pub(crate) struct MatrixArgs {
     #[arg(long)]
     pub(crate) list: bool,
     /// Runs one scenario in this process. For the command itself.
-    #[arg(long, hide = true, requires_all = ["seed", "runtime"])]
+    #[arg(long, hide = true, requires_all = ["seed", "runtime", "observations"])]
     pub(crate) one: Option<String>,
     /// Serves as the backends of a scenario, with Unix sockets in this folder. For the command itself.
     #[arg(long, hide = true)]

@@ -10,6 +10,7 @@ use std::{env, fs};
 
 use crate::MatrixArgs;
 use crate::course::{Course, Trouble};
+use crate::observations_as::ObservationsAs;
 use crate::scenario::{MatrixRuntime, Need, SCENARIOS, Scenario};
 
 /// The longest time of one scenario on one runtime. None takes a quarter of it.
@@ -26,7 +27,9 @@ struct Verdicts {
 
 /// Runs what was asked for.
 pub(crate) fn run(args: &MatrixArgs) -> ExitCode {
-    if let (Some(name), Some(seed), Some(runtime)) = (&args.one, args.seed, args.runtime) {
+    if let (Some(name), Some(seed), Some(runtime), Some(way)) = (&args.one, args.seed, args.runtime, args.observations)
+    {
+        way.choose();
         return one(name, seed, runtime);
     }
     let chosen: Vec<_> = SCENARIOS
@@ -62,12 +65,15 @@ pub(crate) fn run(args: &MatrixArgs) -> ExitCode {
 /// Every scenario once on each runtime. What memory each took.
 fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut Verdicts) -> Vec<(String, String)> {
     let mut memories = Vec::new();
-    println!("\nSeed {seed}.\n\n| scenario | runtime | seen | most memory | seconds | |\n|---|---|---|--:|--:|---|");
+    println!(
+        "\nSeed {seed}.\n\n| scenario | runtime | observations per | seen | most memory | seconds | |\n|---|---|---|---|--:|--:|---|"
+    );
     for scenario in chosen {
         for runtime in MatrixRuntime::ALL.into_iter().filter(|runtime| args.runtime.is_none_or(|only| only == *runtime))
         {
             let begun = Instant::now();
-            let outcome = in_a_process(scenario, seed, runtime);
+            let way = args.observations.unwrap_or(ObservationsAs::of_seed(seed, runtime));
+            let outcome = in_a_process(scenario, seed, runtime, way);
             let seconds = begun.elapsed().as_secs_f64();
             let (seen, memory, word) = match outcome {
                 Ok((seen, memory)) => (seen, memory, "holds".to_owned()),
@@ -79,19 +85,26 @@ fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut V
                     (String::new(), String::new(), format!("**{trouble}**"))
                 }
             };
-            println!("| {} | {} | {seen} | {memory} | {seconds:.1} | {word} |", scenario.name, runtime.as_str());
-            memories.push((format!("{} on {}", scenario.name, runtime.as_str()), memory));
+            let (name, runtime, way) = (scenario.name, runtime.as_str(), way.as_str());
+            println!("| {name} | {runtime} | {way} | {seen} | {memory} | {seconds:.1} | {word} |");
+            memories.push((format!("{name} on {runtime}"), format!("{memory} (observations per {way})")));
         }
     }
     memories
 }
 
 /// What the scenario has seen, and the most memory of its process.
-fn in_a_process(scenario: &Scenario, seed: u64, runtime: MatrixRuntime) -> Result<(String, String), Trouble> {
+fn in_a_process(
+    scenario: &Scenario,
+    seed: u64,
+    runtime: MatrixRuntime,
+    way: ObservationsAs,
+) -> Result<(String, String), Trouble> {
     for need in scenario.needs {
         need.check()?;
     }
-    let again = format!("matrix {} --runtime {} --seed {seed}", scenario.name, runtime.as_str());
+    let (runtime, way) = (runtime.as_str(), way.as_str());
+    let again = format!("matrix {} --runtime {runtime} --seed {seed} --observations {way}", scenario.name);
     let broken = |what: &str| Trouble::Broken(format!("{what}; once more: {again}"));
     let mut child = program(scenario)?
         // With one arena of the allocator, what is freed is used again, whichever thread frees it: memory that grows is kept.
@@ -99,7 +112,7 @@ fn in_a_process(scenario: &Scenario, seed: u64, runtime: MatrixRuntime) -> Resul
         // What is larger than this is given back as soon as it is freed, as rows of own instruments are. Else the allocator learns
         // from them to keep as much, some runs more than others.
         .env("MALLOC_MMAP_THRESHOLD_", "131072")
-        .args(["--one", scenario.name, "--runtime", runtime.as_str(), "--seed", &seed.to_string()])
+        .args(["--one", scenario.name, "--runtime", runtime, "--seed", &seed.to_string(), "--observations", way])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -111,7 +124,7 @@ fn in_a_process(scenario: &Scenario, seed: u64, runtime: MatrixRuntime) -> Resul
     let status = child.wait()?;
     let [said, notes] = [said, notes].map(|text| text.join().unwrap_or_default());
     if !is_over || !matches!(status.code(), Some(0 | 2)) {
-        eprintln!("\n{} on {}, what happened:\n{notes}", scenario.name, runtime.as_str());
+        eprintln!("\n{} on {runtime}, what happened:\n{notes}", scenario.name);
     }
     let outcome = said.lines().rev().find_map(|line| line.strip_prefix(OUTCOME)).unwrap_or_default();
     match (is_over, status.code()) {

@@ -53,9 +53,10 @@ pub(crate) struct EngineInstruments {
 pub(crate) const TIME_TO_FIRST_BYTE: &str = "time_to_first_byte";
 pub(crate) const ITERATIONS: &str = "iterations";
 
-/// Storage with room for them; else with the sizes of the default one. The exporters' thread may use it until the process ends.
+/// Storage with room for them, and with rings, as a document may ask for each observation by itself; else with the sizes of the
+/// default one. The exporters' thread may use it until the process ends.
 pub(crate) fn storage() -> Result<Registry<'static>, SizeError> {
-    let storage = HeapStorage::builder(511, 12, 65_536).counters(1).histograms(1).build()?;
+    let storage = HeapStorage::builder(511, 12, 65_536).counters(1).histograms(1).observations(16_384).build()?;
     Ok(Box::leak(Box::new(storage)).registry())
 }
 

@@ -10,6 +10,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 use crate::course::{Course, Trouble};
 use crate::law::{broken, wait_until};
 use crate::memory::ProcessMemory;
+use crate::observations_as::are_one_by_one;
 use crate::relay::Manner;
 use crate::server::ServerProtocol;
 use crate::site::ServerSite;
@@ -95,8 +96,9 @@ fn stop_ill<R: Runtime>(
     for (protocol, kind, account) in
         site.stop(course, deadline, |protocol| [&drops(rounds, protocol), at_stop(protocol)].concat())?
     {
-        // What own instruments count is a short body, which may come through before a connection is reset.
-        let is_short = kind == AccountKind::Observations && resets(protocol);
+        // What own instruments count in an interval is a short body, which may come through before a connection is reset.
+        let is_sent_whole = protocol != ServerProtocol::Influxdb || !are_one_by_one();
+        let is_short = kind == AccountKind::Observations && is_sent_whole && resets(protocol);
         if at_stop(protocol) == NO_ANSWER && !is_short && account.dropped.total() == 0 {
             return Err(broken(kind, format_args!("{protocol:?} had no answer, and dropped nothing"), &account));
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_lite::future::block_on;
 use loaddensity_metrics_conformance::{run, until};
 use loaddensity_metrics_core::AccountKind;
-use loaddensity_metrics_end_to_end::http_server::{HttpReply, HttpServer};
+use loaddensity_metrics_end_to_end::http_server::{HttpReply, HttpServer, Posted};
 use loaddensity_metrics_end_to_end::load::TestEngine;
 use loaddensity_metrics_end_to_end::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
 use loaddensity_metrics_end_to_end::scraper::ScrapeClient;
@@ -20,7 +20,7 @@ use loaddensity_metrics_end_to_end::staged::{Staged, StagedSockets};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
     Account, AsyncExporters, DropReason, DropStage, Exporter, Exporters, HeapStorage, Registry, Report, Sample,
-    Settings, StartError, StatsdSocket, StopError, Temporality,
+    SampleRate, Settings, StartError, StatsdSocket, StopError, Temporality,
 };
 
 use loaddensity_metrics_smol::Smol;
@@ -28,11 +28,12 @@ use loaddensity_metrics_smol::Smol;
 use crate::backends::{any_page, influxdb_at, otlp_at, statsd_to};
 use crate::course::{Course, Trouble};
 use crate::far_backends::{FarBackends, FarCounts};
-use crate::items::{ItemCounts, KINDS, in_line, in_message, is_of_own_instruments, on_page, word};
+use crate::items::{ItemCounts, KINDS, in_line, in_message, is_of_own, is_of_own_instruments, on_page, word};
 use crate::law::{
     account_in, account_of, accounts, broken, check_all_sent, check_report, check_settled, shut_down, wait_until,
 };
-use crate::own_instruments::{COUNTERS, DeclaredInstruments, settings};
+use crate::observations_as::are_one_by_one;
+use crate::own_instruments::{DeclaredInstruments, settings, with_room};
 use crate::process::ForkedProcess;
 use crate::resources::Resources;
 use crate::steady_load::SteadyLoad;
@@ -49,11 +50,16 @@ pub(crate) fn threads_come_and_go<R: Runtime>(course: &mut Course) -> Result<(),
     // until they are counted in, and what the allocator keeps.
     const MOST_GROWTH: u64 = 16 << 10;
     let mut backends = FarBackends::start::<R>()?;
-    let storage = HeapStorage::builder(SERIES, SHARDS, 16_384).classic().counters(COUNTERS.len()).histograms(1);
+    // Where observations are sent one by one: fewer than a thread observes between two rests, so that rings are full all the time.
+    const RING: usize = 128;
+    let storage = with_room(HeapStorage::builder(SERIES, SHARDS, 16_384).classic(), RING);
     let storage = storage.build().map_err(|error| error.to_string())?;
     let registry = Box::leak(Box::new(storage)).registry();
     let exporters = Exporters::<R>::start(Settings::on(registry)).map_err(|error| error.to_string())?;
-    let page = backends.start_all(&exporters)?;
+    // One by one, half of what comes through the rings is sampled.
+    let rate = if are_one_by_one() { 0.5 } else { 1.0 };
+    let rate = SampleRate::new(rate).ok_or_else(|| "the scenario itself: no rate".to_owned())?;
+    let page = backends.start_all(&exporters, backends.statsd().sample_rate(rate))?;
     let (mut threads, mut requests_of_all, mut most_shared, mut residents) = (0, 0, 0, Vec::new());
     while threads < THREADS {
         let wave = (50 + course.random.below(200) as u64).min(THREADS - threads);
@@ -89,9 +95,11 @@ pub(crate) fn threads_come_and_go<R: Runtime>(course: &mut Course) -> Result<(),
     let report = shut_down(course, exporters, Duration::from_secs(60), recorded)?;
     for kind in KINDS {
         for account in accounts(&report, kind) {
-            if account.sent + account.dropped.at(DropStage::Queueing) != recorded.of(kind) {
+            let sampled = account.dropped.get(DropReason::Sampled);
+            if account.sent + sampled + account.dropped.at(DropStage::Queueing) != recorded.of(kind) {
                 return Err(broken(kind, "with backends that take everything", account));
             }
+            check_causes(kind, account)?;
         }
     }
     let sent = |exporter| sent_by(&report, exporter);
@@ -107,6 +115,19 @@ pub(crate) fn threads_come_and_go<R: Runtime>(course: &mut Course) -> Result<(),
         return Err(format!("{recorded:?}, and aggregates of {aggregates:?}").into());
     }
     Ok(())
+}
+
+/// Where observations are sent one by one, full rings and sampling have cost some, and are told of; else nothing has.
+fn check_causes(kind: AccountKind, account: &Account) -> Result<(), Trouble> {
+    let of_events = are_one_by_one() && matches!(account.exporter, Exporter::Influxdb | Exporter::Statsd);
+    let is_sampled = of_events && account.exporter == Exporter::Statsd;
+    let is_full = of_events && kind == AccountKind::Observations;
+    let [sampled, full] = [DropReason::Sampled, DropReason::RingFull].map(|reason| account.dropped.get(reason));
+    // A ring of requests may be full too, on a machine that does something else besides.
+    if (sampled != 0) == is_sampled && (kind == AccountKind::Requests || (full != 0) == is_full) {
+        return Ok(());
+    }
+    Err(broken(kind, format_args!("sampled: {is_sampled}, full rings: {is_full}"), account))
 }
 
 /// Runs threads with these numbers side by side. How many shared a shard at the most.
@@ -199,9 +220,10 @@ pub(crate) fn start_stop_cycles<R: Runtime>(course: &mut Course) -> Result<(), T
     let (points, counted) = (sent(Exporter::Influxdb), sent(Exporter::Statsd));
     // A call that is under way when a run of intervals begins or ends has a value already and is not counted yet: one of both is
     // another run's. Of this engine's that is one of some thousand runs, and each is one observation more or less.
-    const APART: u64 = CYCLES as u64 / 100;
+    // One by one, each is in a ring before a run begins or after it, as a request is.
+    let apart = if are_one_by_one() { 0 } else { CYCLES as u64 / 100 };
     let expected = FarCounts { points, total: recorded, instances: 1, counted };
-    let stored = expect_stored(&mut backends, expected, APART)?;
+    let stored = expect_stored(&mut backends, expected, apart)?;
     let [points, counted] = [(stored.points, points), (stored.counted, counted)]
         .map(|(stored, sent)| stored.observations.abs_diff(sent.observations));
     course.saw(format!("{points} observations of influxdb and {counted} of statsd more or less than sent"));
@@ -283,11 +305,13 @@ fn check_run(kind: AccountKind, account: &Account, possible: RangeInclusive<u64>
     if !possible.contains(&account.recorded) {
         return Err(broken(kind, format_args!("{possible:?} came between start and stop"), account));
     }
-    // An export or an interval shows what was recorded when it was made: what comes during the last one is in none. Requests
-    // leave one by one here, and all of them.
+    // An export or an interval shows what was recorded when it was made: what comes during the last one is in none. What leaves
+    // one by one leaves whole, as requests do here.
     let (cause, most) = match (account.exporter, kind) {
         (Exporter::Prometheus, _) => (DropReason::Unscraped, account.recorded),
-        (Exporter::Influxdb | Exporter::Statsd, AccountKind::Requests) => (DropReason::Deadline, 0),
+        (Exporter::Influxdb | Exporter::Statsd, _) if kind == AccountKind::Requests || are_one_by_one() => {
+            (DropReason::Deadline, 0)
+        }
         _ => (DropReason::Deadline, at_stop),
     };
     if account.dropped.get(cause) == account.dropped.total() && account.dropped.total() <= most {
@@ -351,7 +375,7 @@ pub(crate) fn forks<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     });
     let early = early.collect::<Result<Vec<_>, _>>()?;
     let exporters = Exporters::<R>::start(settings).map_err(|error| error.to_string())?;
-    let page = backends.start_all(&exporters)?;
+    let page = backends.start_all(&exporters, backends.statsd())?;
     let load = SteadyLoad::start(settings.registry, 20);
     for mut fork in early {
         fork.say("go")?;
@@ -405,7 +429,7 @@ fn engine_of_a_fork<R: Runtime>(backends: &FarBackends, number: u32, requests: u
     let settings = settings(64);
     let identity = settings.identity.with_worker(number, None).map_err(|error| error.to_string())?;
     let exporters = Exporters::<R>::start(settings.identity(identity)).map_err(|error| error.to_string())?;
-    let page = backends.start_all(&exporters)?;
+    let page = backends.start_all(&exporters, backends.statsd())?;
     let (own, mut engine) = (DeclaredInstruments::declare(settings.registry), TestEngine::new(settings.registry));
     engine.record(requests);
     for number in 0..requests {
@@ -455,7 +479,14 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
         staged.exporters.start_prometheus_exporter(any_page()).await.map_err(said)
     })?;
     let load = SteadyLoad::start_without_times(settings.registry, 5);
-    let arrived = || [influxdb.posts().len(), receiver.exports().len(), staged.runtime.stage().datagrams.len()];
+    // Of requests: what observations are sent one by one does not wait for an interval.
+    let is_of_requests = |post: &Posted| !is_of_own_instruments(&post.body);
+    let arrived = || {
+        let posts = influxdb.posts().iter().filter(|post| is_of_requests(post)).count();
+        let datagrams = &staged.runtime.stage().datagrams;
+        let datagrams = datagrams.iter().filter(|datagram| !is_of_own(datagram.as_bytes())).count();
+        [posts, receiver.exports().len(), datagrams]
+    };
     let mut most_ahead = Duration::ZERO;
     for step in 0..8 {
         let by = course.between(HOUR, 6 * HOUR);
@@ -475,7 +506,7 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
             arrived().iter().zip(before).all(|(now, before)| *now >= before + 3)
         })?;
         // Three of each take two intervals, however the clock is set: times that are sent must not stand still.
-        let posts = influxdb.posts();
+        let posts: Vec<_> = influxdb.posts().into_iter().filter(is_of_requests).collect();
         let points = posts[before[0]..].iter().flat_map(|post| post.body.lines().map(|line| in_line(line).0));
         let exports = receiver.exports_after(before[1]);
         goes_on("points", &points.collect::<Vec<_>>())?;

@@ -14,6 +14,7 @@ use crate::backends::{influxdb_at, otlp_at, otlp_http_at, statsd};
 use crate::course::{Course, Trouble};
 use crate::items::{ItemCounts, KINDS, in_packet, is_of_own};
 use crate::law::{account_of, broken, check_all_sent, check_backend, check_report, wait_until};
+use crate::observations_as::are_one_by_one;
 use crate::own_instruments::settings;
 use crate::relay::{Manner, Relay};
 use crate::server::{RelayedServer, ServerProtocol};
@@ -220,7 +221,7 @@ async fn arrive<R: Runtime>(
 
 /// Only what was refused may be missing, and a refusal was told where there must have been one.
 /// Of what overflowed a receiver the kernel tells nobody.
-/// Whether a row of own instruments was under way just then is left to chance.
+/// Whether a row of own instruments was under way just then is left to chance, but observations that are sent one by one were.
 fn check_agent(
     report: &Report,
     kind: AccountKind,
@@ -229,7 +230,8 @@ fn check_agent(
     was_refused: bool,
 ) -> Result<(), Trouble> {
     let account = account_of(report, kind, Exporter::Statsd)?;
-    let (each, must_show) = if kind == AccountKind::Requests { (MESSAGES, was_refused) } else { (1, false) };
+    let (each, must_show) =
+        if kind == AccountKind::Requests { (MESSAGES, was_refused) } else { (1, was_refused && are_one_by_one()) };
     let (unconfirmed, had) = (account.dropped.get(DropReason::Unconfirmed), had.of(kind));
     let holds = (overflowed || account.sent * each <= had) && had <= (account.sent + unconfirmed) * each;
     let are_reasons_right = account.dropped.total() == unconfirmed && (unconfirmed != 0 || !must_show);

@@ -18,6 +18,7 @@ use crate::items::{ItemCounts, KINDS, word};
 use crate::law::{account_of, broken, check_backend, check_reasons, wait_until};
 use crate::load_generator::LoadGenerator;
 use crate::namespace::{backends_far_away, enter, network_counter};
+use crate::observations_as::are_one_by_one;
 use crate::short_buffers::{self, ShortBuffers};
 use crate::unix_agent::{SocketKind, UnixAgent};
 
@@ -119,6 +120,7 @@ fn begun_over_a_stream<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let lost = requests.dropped.get(DropReason::TooLarge);
     course.saw(format!("{lost} requests were in the packet that was begun"));
     // A packet has a message of 800 bytes for each of three measurements of a request, so that it ends two at most in the middle.
+    // The same where each observation is a message.
     let had = agent.close();
     for (account, kind) in [requests, observations].into_iter().zip(KINDS) {
         let (before, had) = (before[kind as usize].sent, had.of(kind));
@@ -126,8 +128,12 @@ fn begun_over_a_stream<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
             return Err(broken(kind, format_args!("the Agents had {before} and {had}"), account));
         }
     }
-    if (1..=60_000 / 800).contains(&lost) {
-        return Ok(());
+    let of_a_packet = 1..=60_000 / 800;
+    if !of_a_packet.contains(&lost) {
+        return Err(broken(AccountKind::Requests, "they are more than a packet has", requests));
     }
-    Err(broken(AccountKind::Requests, "they are more than a packet has", requests))
+    if are_one_by_one() && !of_a_packet.contains(&observations.dropped.get(DropReason::TooLarge)) {
+        return Err(broken(AccountKind::Observations, "they are more than a packet has", observations));
+    }
+    Ok(())
 }
