@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use loaddensity_metrics_cost::thousands;
 use loaddensity_metrics_shell::runtime::Runtime;
 
 use self::arrivals::{Arrivals, ReceiverName, lock};
@@ -21,7 +22,6 @@ use self::servers::OpenReceivers;
 use crate::CommandError;
 use crate::engine::TargetUrl;
 use crate::interrupt::Interrupt;
-use crate::numbers::thousands;
 use crate::receivers::scrape_url;
 use crate::say::{self, ResultForm};
 

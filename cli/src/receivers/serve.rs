@@ -24,10 +24,7 @@ impl ServerThread {
     ///
     /// # Errors
     /// What the operating system answers.
-    pub fn start<R, F>(
-        name: &str,
-        serve: impl Fn(R, R::Tcp, HyperExecutor) -> F + Send + 'static,
-    ) -> io::Result<Self>
+    pub fn start<R, F>(name: &str, serve: impl Fn(R, R::Tcp, HyperExecutor) -> F + Send + 'static) -> io::Result<Self>
     where
         R: Runtime,
         F: Future<Output = ()> + Send + 'static,
