@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use loaddensity_metrics_shell::{HeapStorageBuilder, InfluxdbConfig, Observations, StatsdConfig};
 
-use crate::own_instruments::OBSERVATIONS;
-use crate::scenario::MatrixRuntime;
+/// Observations that come with each request.
+pub(crate) const OBSERVATIONS: u64 = 3;
 
 /// One way of two. An exporter has one, so that a run of a scenario has one too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,10 +21,10 @@ pub(crate) enum ObservationsAs {
 static ONE_BY_ONE: AtomicBool = AtomicBool::new(false);
 
 impl ObservationsAs {
-    /// The way of a seed on a runtime: so each round has both for each scenario, and the next seed the other way round. It takes
+    /// The way of a seed on a runtime, by its number: so each round has both for each scenario, and the next seed the other way round. It takes
     /// nothing of the chance that decides the rest: the same faults come with either.
-    pub(crate) const fn of_seed(seed: u64, runtime: MatrixRuntime) -> Self {
-        if seed.wrapping_add(runtime as u64).is_multiple_of(2) { Self::Event } else { Self::Interval }
+    pub(crate) const fn of_seed(seed: u64, runtime: u64) -> Self {
+        if seed.wrapping_add(runtime).is_multiple_of(2) { Self::Event } else { Self::Interval }
     }
 
     /// As it is given on the command line.

@@ -16,8 +16,6 @@ pub(crate) const TIMER: &str = "time_to_first_byte";
 const FIRST_BYTE: Duration = Duration::from_micros(500);
 /// The same, as formats show it that are told of each by itself.
 pub(crate) const FIRST_BYTE_MS: &str = "0.5";
-/// Observations that come with each request.
-pub(crate) const OBSERVATIONS: u64 = 3;
 
 /// The instruments of an engine.
 #[derive(Clone, Copy)]

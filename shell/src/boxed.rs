@@ -1,5 +1,5 @@
-//! Runtimes, connections and futures behind a pointer. What is above them (TLS, hyper, HTTP/2) is compiled once, in this crate, and
-//! not again for each runtime in each program. The call through the pointer takes nothing beside the system call behind it.
+//! Runtimes, connections and futures by way of a pointer. What is above them (TLS, hyper, HTTP/2) is compiled once, in this crate, and
+//! not again for each runtime in each program. The call through the pointer takes nothing beside the system call that it leads to.
 
 use std::future::Future;
 use std::pin::Pin;
