@@ -72,7 +72,7 @@ fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut V
         for runtime in MatrixRuntime::ALL.into_iter().filter(|runtime| args.runtime.is_none_or(|only| only == *runtime))
         {
             let begun = Instant::now();
-            let way = args.observations.unwrap_or(ObservationsAs::of_seed(seed, runtime as u64));
+            let way = args.observations.unwrap_or_else(|| ObservationsAs::of_seed(seed, runtime as u64));
             let outcome = in_a_process(scenario, seed, runtime, way);
             let seconds = begun.elapsed().as_secs_f64();
             let (seen, memory, word) = match outcome {
