@@ -9,11 +9,13 @@ use loaddensity_metrics_end_to_end::http_server::{HttpReply, HttpServer};
 use loaddensity_metrics_end_to_end::otlp_receiver::{OtlpReply, OtlpTestServer};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, StatsdConfig, StatsdSocket,
+    BatchLimits, InfluxdbConfig, InfluxdbUrl, Observations, OpenTelemetryConfig, PrometheusConfig, StatsdConfig,
+    StatsdSocket,
 };
 
 use crate::items::{ItemCounts, LastTotals, StoredPoints};
-use crate::observations_as::{influxdb_so, statsd_so};
+use crate::observations_as::are_one_by_one;
+use crate::own_instruments::OBSERVATIONS;
 
 /// An InfluxDB that stores everything.
 pub(crate) struct WellInfluxdb {
@@ -103,12 +105,16 @@ pub(crate) const SHORT_PATIENCE: Duration = Duration::from_millis(700);
 /// How often totals are sent, and own instruments where they are sent per interval.
 const SHORT_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Where observations are sent one by one, a buffer lasts as long for them as one of the default length for requests.
+const BUFFER: usize = 65_536 * OBSERVATIONS as usize;
+
 /// Points that are posted to `server` soon, with short timeouts.
 pub(crate) fn influxdb_at(server: impl Display + Copy) -> InfluxdbConfig {
     let url = InfluxdbUrl::new(format!("http://{server}/write?db=load"));
     let batch = BatchLimits::default().age(Duration::from_millis(50));
     let config = InfluxdbConfig::default().target(url).batch(batch).timeout(SHORT_PATIENCE);
-    influxdb_so(config.instruments_interval(SHORT_INTERVAL))
+    let config = config.instruments_interval(SHORT_INTERVAL);
+    if are_one_by_one() { config.observations(Observations::PerEvent).buffer_events(BUFFER) } else { config }
 }
 
 /// Exports over gRPC to `server` at short intervals, with short timeouts.
@@ -138,7 +144,8 @@ pub(crate) fn statsd_to(socket: StatsdSocket) -> StatsdConfig {
 
 /// Messages, packed, and own instruments one by one or at short intervals.
 pub(crate) fn statsd() -> StatsdConfig {
-    statsd_so(StatsdConfig::default().packed(true).instruments_interval(SHORT_INTERVAL))
+    let config = StatsdConfig::default().packed(true).instruments_interval(SHORT_INTERVAL);
+    if are_one_by_one() { config.observations(Observations::PerEvent).buffer_events(BUFFER) } else { config }
 }
 
 /// A page on a free port.

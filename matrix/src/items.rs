@@ -10,8 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use loaddensity_metrics_core::AccountKind;
 use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
 
-use crate::observations_as::OBSERVATIONS;
-use crate::own_instruments::{COUNTERS, FIRST_BYTE_MS, TIMER};
+use crate::own_instruments::{COUNTERS, FIRST_BYTE_MS, OBSERVATIONS, TIMER};
 
 /// Both kinds.
 pub(crate) const KINDS: [AccountKind; 2] = [AccountKind::Requests, AccountKind::Observations];

@@ -6,7 +6,7 @@ use loaddensity_metrics_shell::{
     Counter, HeapStorage, HeapStorageBuilder, Histogram, Recorder, Registry, Series, Settings, Unit,
 };
 
-use crate::observations_as::with_rings;
+use crate::observations_as::are_one_by_one;
 
 /// The counters: one per series, one of the run.
 pub(crate) const COUNTERS: [&str; 2] = ["checks_failed", "iterations"];
@@ -16,6 +16,8 @@ pub(crate) const TIMER: &str = "time_to_first_byte";
 const FIRST_BYTE: Duration = Duration::from_micros(500);
 /// The same, as formats show it that are told of each by itself.
 pub(crate) const FIRST_BYTE_MS: &str = "0.5";
+/// Observations that come with each request.
+pub(crate) const OBSERVATIONS: u64 = 3;
 
 /// The instruments of an engine.
 #[derive(Clone, Copy)]
@@ -53,5 +55,6 @@ pub(crate) fn settings(series: usize) -> Settings {
 
 /// Room for the instruments, with rings of so many observations where they are sent one by one.
 pub(crate) fn with_room(storage: HeapStorageBuilder, ring: usize) -> HeapStorageBuilder {
-    with_rings(storage.counters(COUNTERS.len()).histograms(1), ring)
+    let storage = storage.counters(COUNTERS.len()).histograms(1);
+    if are_one_by_one() { storage.observations(ring) } else { storage }
 }

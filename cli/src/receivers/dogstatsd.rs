@@ -37,7 +37,7 @@ pub fn dogstatsd(datagrams: &CollectedDatagrams, prefix: &str) -> Result<Arrived
     Ok(arrived)
 }
 
-/// Adds what came of an instrument in an interval; whether it is one.
+/// Adds what came of an instrument, in an interval or one by one; whether it is one.
 fn observe(name: &str, message: &ParsedMessage<'_>, observed: &mut Observed) -> Result<bool, Refused> {
     let of_first_byte = name.strip_prefix('.').and_then(|name| name.strip_prefix(TIME_TO_FIRST_BYTE));
     match (of_first_byte, message.kind) {
@@ -46,6 +46,10 @@ fn observe(name: &str, message: &ParsedMessage<'_>, observed: &mut Observed) -> 
         }
         (Some(".count"), MessageType::Count) => observed.first_bytes += count(message)?,
         (Some(".sum"), MessageType::Count) => observed.add_first_byte_ms(value(message)?),
+        (Some(""), MessageType::Timing) => {
+            observed.first_bytes += 1;
+            observed.add_first_byte_ms(value(message)?);
+        }
         (Some(".min" | ".max" | ".p50" | ".p95" | ".p99"), MessageType::Gauge) => {}
         _ => return Ok(false),
     }

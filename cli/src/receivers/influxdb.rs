@@ -7,7 +7,7 @@ use loaddensity_metrics_vectors::influx::{ParsedPoint, ParsedValue, parse};
 use super::{Arrived, CollectedDatagrams, Observed, Refused, refused};
 use crate::engine::{ITERATIONS, TIME_TO_FIRST_BYTE};
 
-/// Counts the points; those of `<measurement>_gauges` and `<measurement>_instruments` apart.
+/// Counts the points; those of `<measurement>_gauges`, `<measurement>_instruments` and `<measurement>_observations` apart.
 ///
 /// # Errors
 /// A datagram that InfluxData's parser does not take as a whole, a point without the contract's tags and fields, a gauge
@@ -23,6 +23,7 @@ pub fn influxdb(datagrams: &CollectedDatagrams, measurement: &str) -> Result<Arr
                     arrived.gauges += 1;
                 }
                 Some("_instruments") => observe(&point, &mut arrived.observed)?,
+                Some("_observations") => observe_one(&point, &mut arrived.observed)?,
                 _ => {
                     check(&point, measurement)?;
                     arrived.add(point.tag("outcome"), 1)?;
@@ -63,6 +64,19 @@ fn observe(point: &ParsedPoint, observed: &mut Observed) -> Result<(), Refused> 
             (_, Some("min" | "max" | "p50" | "p95" | "p99"), ParsedValue::Float(_)) => {}
             _ => return Err(Refused(format!("not the engine's instruments: {point:?}"))),
         }
+    }
+    Ok(())
+}
+
+/// Adds one observation, which has a point of its own.
+fn observe_one(point: &ParsedPoint, observed: &mut Observed) -> Result<(), Refused> {
+    match &point.fields[..] {
+        [(field, ParsedValue::Integer(1))] if field == ITERATIONS => observed.iterations += 1,
+        [(field, ParsedValue::Float(millis))] if field.strip_prefix(TIME_TO_FIRST_BYTE) == Some("_ms") => {
+            observed.first_bytes += 1;
+            observed.add_first_byte_ms(*millis);
+        }
+        _ => return Err(Refused(format!("not an observation of the engine's: {point:?}"))),
     }
     Ok(())
 }

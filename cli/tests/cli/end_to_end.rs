@@ -102,8 +102,8 @@ impl Receivers {
         )
     }
 
-    /// Compares all that arrived with what the target answered, and with the table.
-    fn reconcile(self, ended: &Ended, answered: [u64; 2]) {
+    /// Compares all that arrived with what the target answered, and with the table. What came of InfluxDB and of DogStatsD.
+    fn reconcile(self, ended: &Ended, answered: [u64; 2]) -> [CollectedDatagrams; 2] {
         let requests = answered[0] + answered[1];
         for exporter in ["influxdb", "statsd", "opentelemetry"] {
             assert_eq!(ended.row(exporter), [requests, requests, 0], "{exporter}\n{}", ended.stdout);
@@ -112,6 +112,7 @@ impl Receivers {
         over_udp(&influxdb(&points, "loaddensity_request").unwrap(), &points, answered, 1);
         over_udp(&dogstatsd(&messages, "load.density").unwrap(), &messages, answered, 3);
         same(&self.otlp.finish().unwrap(), answered);
+        [points, messages]
     }
 }
 
@@ -133,10 +134,13 @@ fn over_udp(arrived: &Arrived, datagrams: &CollectedDatagrams, answered: [u64; 2
 const LINE_BYTES: usize = 440;
 const LINES: u64 = 4;
 
+/// How lines and messages begin that have one observation.
+const ONE_BY_ONE: [&str; 2] = ["loaddensity_request_observations", "load.density.time_to_first_byte:"];
+
 /// Whether a line or a message is of an instrument of the engine's own.
 fn is_own(line: &str) -> bool {
     let starts = ["loaddensity_request_instruments", "load.density.iterations:", "load.density.time_to_first_byte."];
-    starts.iter().any(|start| line.starts_with(start))
+    starts.iter().chain(&ONE_BY_ONE).any(|start| line.starts_with(start))
 }
 
 fn same(arrived: &Arrived, answered: [u64; 2]) {
@@ -196,6 +200,27 @@ fn four_exporters_see_every_request_on_tokio() {
 #[test]
 fn four_exporters_see_every_request_on_smol() {
     four_exporters_see_every_request("smol");
+}
+
+/// InfluxDB and DogStatsD get each observation by itself, and those that show aggregates the same in all.
+#[test]
+fn a_document_may_ask_for_each_observation_by_itself() {
+    let (target, receivers) = (TestTarget::start(), Receivers::start());
+    let document = format!(
+        r#"[["LD_start_influxdb_sink", {{"transport": "UDP", "port": {}, "datagram_bytes": {LINE_BYTES}, "observations": "event"}}],
+            ["LD_start_statsd_sink", {{"port": {}, "prefix": "load.density", "observations": "event"}}],
+            ["LD_start_opentelemetry_exporter", {{"endpoint": "http://{}"}}], {}]"#,
+        receivers.points.address().port(),
+        receivers.messages.address().port(),
+        receivers.otlp.address(),
+        load(0.5, &task("get", target.address(), "/ok")),
+    );
+    let ended = run(&["run-str", &document]).with_code(0);
+    let answered = target.answered();
+    for (way, datagrams) in ONE_BY_ONE.into_iter().zip(receivers.reconcile(&ended, answered)) {
+        let lines = datagrams.iter().map(|datagram| String::from_utf8_lossy(datagram).matches(way).count() as u64);
+        assert!(lines.sum::<u64>() + datagrams.kernel_drops.unwrap_or(0) >= answered[0], "{way}");
+    }
 }
 
 /// A signal ends the test, flushes, and prints the table.
