@@ -11,12 +11,12 @@ use crate::counts::own_observed::{self, ObservedValue, OwnObserved};
 use crate::events::event::Event;
 use crate::events::observation::Observation;
 use crate::metrics::InstrumentKind;
-use crate::metrics::handles::{self, Counter, Histogram, ObservedInstrument};
+use crate::metrics::handles::{self, Counter, Histogram};
 use crate::registry::Registry;
 use crate::registry::account::AccountKind;
 use crate::registry::exemplars::{Exemplar, TraceContext};
 use crate::registry::parts::{self, RingHeader, ShardWords, shard_word};
-use crate::registry::ring::{self, Slot};
+use crate::registry::ring::{self, ObservationSlot, Slot};
 use crate::registry::status::{Children, StatusLabel};
 use crate::request::label::{Label, LabelError};
 use crate::request::sample::{Outcome, Sample, capped_bytes};
@@ -54,12 +54,16 @@ pub struct Recorder<'a> {
     /// otherwise, and while the label `status` is on, so that every request takes the way of a new series. While the label
     /// `error_type` is on, failures take it: none of their cells are here, and none at all where those are not apart.
     cells: OwnCells<'a>,
-    /// Those of the engine's own instruments, likewise; none where the storage has rings of observations, so that each takes the
-    /// way to them.
+    /// Those of the engine's own instruments, of all series.
     observed: OwnObserved<'a>,
-    /// There: observations of series below this are counted and put into a ring; 0 where there are no rings, or on the spill
+    /// Observations of series below this are counted there; 0 on the spill shard, and where the storage has rings of
+    /// observations, so that each takes the way of [`add_ringed`](Self::add_ringed).
+    observed_until: u32,
+    /// There: observations of series below this are counted and put into the ring; 0 where there are no rings, or on the spill
     /// shard.
     ringed_until: u32,
+    /// The ring of observations; empty where there is none, and on the spill shard.
+    observation_ring: &'a [ObservationSlot],
     shard: &'a ShardWords,
     /// Empty on the spill shard.
     ring: &'a [Slot],
@@ -103,7 +107,9 @@ impl<'a> Recorder<'a> {
             registry,
             cells: OwnCells::none(registry.lane_map().slots()),
             observed: own_observed(registry, number),
+            observed_until: 0,
             ringed_until: 0,
+            observation_ring: parts.seldom.observation_rings().of(number),
             shard,
             ring: parts.rings.get(first..first + ring).unwrap_or_default(),
             number,
@@ -126,7 +132,9 @@ impl<'a> Recorder<'a> {
             registry,
             cells: OwnCells::none(registry.lane_map().slots()),
             observed: own_observed(registry, parts.shards.len()),
+            observed_until: 0,
             ringed_until: 0,
+            observation_ring: &[],
             shard: parts.spill,
             ring: &[],
             number: parts.shards.len(),
@@ -194,8 +202,9 @@ impl<'a> Recorder<'a> {
     #[inline(always)]
     pub fn add(&mut self, counter: Counter, series: Series, by: u64) {
         let (counter, series, by) = (counter.bits(), series.number(), capped_bytes(by));
-        if !self.observed.add(self.registry.parts.entries.len(), counter, series, by) {
-            self.add_elsewhere(counter, series, by);
+        let place = self.observed.instrument_of(counter, series);
+        if !self.observed.add(self.room(self.observed_until), place, by) {
+            self.add_ringed(counter, series, by);
         }
     }
 
@@ -209,18 +218,13 @@ impl<'a> Recorder<'a> {
     /// histogram of the run has it for the run, whatever the series.
     #[inline(always)]
     pub fn observe<V: Observable>(&mut self, histogram: Histogram<V>, series: Series, value: V) {
-        let seen = ObservedValue {
-            handle: histogram.bits(),
-            series: series.number(),
-            quantity: V::QUANTITY,
-            value: value.number(),
-        };
-        let (capacity, slots) = (self.registry.parts.entries.len(), self.cells.slots());
-        match self.observed.observe(capacity, slots, seen, |place, lane| self.carry(place, lane)) {
+        let (handle, series, value) = (histogram.bits(), series.number(), value.number());
+        let (index, counted) = self.observed.instrument_of(handle, series);
+        let seen = ObservedValue { index, series: counted, quantity: V::QUANTITY, value };
+        match self.observed.observe(self.room(self.observed_until), seen) {
             Counting::Done => {}
-            Counting::Unknown | Counting::Crowded => {
-                self.observe_elsewhere(seen.handle, series, V::QUANTITY, seen.value);
-            }
+            Counting::Unknown => self.observe_ringed::<V>(handle, series, value),
+            Counting::Crowded => self.observe_elsewhere(handle, series, V::QUANTITY, value),
         }
     }
 
@@ -337,50 +341,62 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Raises a counter in one of four special cases: its series was interned after `observed` last looked, the recorder
-    /// shares the spill shard, the storage has rings of observations, or the handle is another registry's or none.
+    /// Raises a counter where the storage has rings of observations, and puts that into the ring. Not inlined, or each call of
+    /// the engine's would have both ways; and not cold, for with rings it is the usual one.
+    #[inline(never)]
+    fn add_ringed(&mut self, counter: u32, series: u32, by: u64) {
+        let (index, counted) = self.observed.instrument_of(counter, series);
+        if !self.observed.add(self.room(self.ringed_until), (index, counted), by) {
+            return self.add_elsewhere(counter, series, by);
+        }
+        self.offer_own_observation(InstrumentKind::Counter, (index, counted), by);
+    }
+
+    /// The same for a histogram.
+    #[inline(never)]
+    fn observe_ringed<V: Observable>(&mut self, handle: u32, series: u32, value: u64) {
+        let (index, counted) = self.observed.instrument_of(handle, series);
+        let seen = ObservedValue { index, series: counted, quantity: V::QUANTITY, value };
+        match self.observed.observe(self.room(self.ringed_until), seen) {
+            Counting::Done => self.offer_own_observation(InstrumentKind::Histogram, (index, counted), value),
+            Counting::Unknown | Counting::Crowded => self.observe_elsewhere(handle, series, V::QUANTITY, value),
+        }
+    }
+
+    /// Raises a counter in one of three special cases: its series was interned after the recorder last looked, the recorder
+    /// shares the spill shard, or the handle is another registry's or none.
     #[cold]
     #[inline(never)]
     fn add_elsewhere(&mut self, counter: u32, series: u32, by: u64) {
-        if self.observed_until(self.ringed_until).add(self.registry.parts.entries.len(), counter, series, by) {
-            return self.offer_own_observation(InstrumentKind::Counter, (counter, series), by);
-        }
         let Some(observed) = self.observed_place(counter, series, InstrumentKind::Counter) else { return };
         if self.is_sharing() {
             let cell = self.registry.parts.seldom.spill_observed().counters.get(observed.place);
             cell.into_iter().for_each(|cell| own_observed::raise_shared(cell, by));
         } else {
-            self.observed_until(observed.end).add(self.registry.parts.entries.len(), counter, observed.series, by);
+            self.observed.add(self.room(observed.end), (observed.index, observed.series), by);
         }
-        self.offer_observation(observed.of, observed.series, by);
+        self.offer_observation(InstrumentKind::Counter, (observed.index, observed.series), by);
     }
 
-    /// Records a value in one of five special cases: those of [`add_elsewhere`](Self::add_elsewhere), and a value that is
-    /// compared with several bounds.
+    /// Records a value in one of five special cases: those of [`add_elsewhere`](Self::add_elsewhere), a value that is
+    /// compared with several bounds, and one whose lane must carry.
     #[cold]
     #[inline(never)]
-    fn observe_elsewhere(&mut self, handle: u32, series: Series, quantity: Quantity, value: u64) {
-        let seen = ObservedValue { handle, series: series.number(), quantity, value };
-        let (capacity, slots) = (self.registry.parts.entries.len(), self.cells.slots());
-        let known = self.observed_until(self.ringed_until);
-        if matches!(known.observe(capacity, slots, seen, |place, lane| self.carry(place, lane)), Counting::Done) {
-            return self.offer_own_observation(InstrumentKind::Histogram, (handle, seen.series), value);
-        }
-        let observed = self.observed_place(handle, series.number(), InstrumentKind::Histogram);
-        let Some(observed) = observed else { return };
-        let seen = ObservedValue { series: observed.series, ..seen };
+    fn observe_elsewhere(&mut self, handle: u32, series: u32, quantity: Quantity, value: u64) {
+        let Some(observed) = self.observed_place(handle, series, InstrumentKind::Histogram) else { return };
+        let seen = ObservedValue { index: observed.index, series: observed.series, quantity, value };
         let map = self.registry.lane_map();
         if self.is_sharing() {
             own_observed::observe_shared(self.registry.parts.seldom.spill_observed(), map, observed.place, seen);
         } else {
             let carry = |place, lane| self.carry(place, lane);
-            self.observed_until(observed.end).observe_in(capacity, map.lane(quantity, value), seen, carry);
+            self.observed.observe_in(observed.place, map.lane(quantity, value), seen, carry);
         }
-        self.offer_observation(observed.of, observed.series, value);
+        self.offer_observation(InstrumentKind::Histogram, (observed.index, observed.series), value);
     }
 
     /// Where an observation counts; `None`, and it was counted as unknown, for the handle of another registry. From now on
-    /// `observed` knows the series, unless each observation goes into a ring as well.
+    /// `observed_until` or `ringed_until` has the series.
     fn observed_place(&mut self, handle: u32, series: u32, kind: InstrumentKind) -> Option<ObservedPlace> {
         let (registry, instruments) = (self.registry, self.registry.own_instruments());
         let (index, series) = handles::place(instruments.tag(), handle, series);
@@ -395,51 +411,60 @@ impl<'a> Recorder<'a> {
         let (end, named) = (registry.series_end(), Series::from_number(series));
         let is_known = series < end && registry.entry(named).is_published();
         let series = if is_known { series } else { Series::OVERFLOW.number() };
-        match (self.is_sharing(), registry.ring_events(AccountKind::Observations)) {
+        match (self.is_sharing(), self.observation_ring) {
             (true, _) => {}
-            (false, 0) => self.observed.set_end(end),
+            (false, []) => self.observed_until = end,
             (false, _) => self.ringed_until = end,
         }
         let place = observed_cells::place(registry.parts.entries.len(), (index, series))?;
-        Some(ObservedPlace { of: ObservedInstrument { kind, index: index as u16 }, series, place, end })
+        Some(ObservedPlace { index, series, place, end })
     }
 
-    /// The cells of series below `end`.
-    const fn observed_until(&self, end: u32) -> OwnObserved<'a> {
-        let mut observed = self.observed;
-        observed.set_end(end);
-        observed
+    /// How many series the storage has cells for, and before which one to count.
+    #[inline(always)]
+    const fn room(&self, end: u32) -> (usize, u32) {
+        (self.registry.parts.entries.len(), end)
     }
 
-    /// Puts an observation into its ring, which was counted with this handle for this series.
-    fn offer_own_observation(&self, kind: InstrumentKind, (handle, series): (u32, u32), value: u64) {
-        let (index, series) = self.observed.instrument_of(handle, series);
-        self.offer_observation(ObservedInstrument { kind, index: index as u16 }, series, value);
+    /// Puts an observation of an instrument and a series into the recorder's own ring, if somebody wants it.
+    #[inline(always)]
+    fn offer_own_observation(&self, kind: InstrumentKind, counted: (u32, u32), value: u64) {
+        if self.wants_observations() {
+            self.push_observation(kind, counted, value);
+        }
     }
 
-    /// Puts an observation into its ring, if there is one and somebody wants it.
-    #[inline]
-    fn offer_observation(&self, of: ObservedInstrument, series: u32, value: u64) {
-        let parts = self.registry.parts;
-        // Relaxed: as in `wants_events`.
-        if parts.control.observation_events.load(Ordering::Relaxed) == 0 {
+    /// Puts an observation into a ring, if there is one and somebody wants it.
+    fn offer_observation(&self, kind: InstrumentKind, counted: (u32, u32), value: u64) {
+        let rings = self.registry.parts.seldom.observation_rings();
+        if rings.spill.is_empty() || !self.wants_observations() {
             return;
         }
-        let (rings, words) = (parts.seldom.observation_rings(), Observation::words(series, of, value));
-        if rings.spill.is_empty() {
-            return;
+        if !self.is_sharing() {
+            return self.push_observation(kind, counted, value);
         }
+        let RingHeader { head, refused, .. } = RingHeader::of(AccountKind::Observations, self.shard);
+        if !ring::push_shared(rings.spill, head, Observation::words(kind, counted, value)) {
+            // Relaxed: only the sum of the additions matters.
+            refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[inline(always)]
+    fn push_observation(&self, kind: InstrumentKind, counted: (u32, u32), value: u64) {
         let RingHeader { head, tail, refused, .. } = RingHeader::of(AccountKind::Observations, self.shard);
         let tail_seen = &self.shard[shard_word::OBSERVED_TAIL_SEEN];
-        if self.is_sharing() {
-            if !ring::push_shared(rings.spill, head, words) {
-                // Relaxed: only the sum of the additions matters.
-                refused.fetch_add(1, Ordering::Relaxed);
-            }
-        } else if !ring::push_kept(rings.of(self.number), [head, tail, tail_seen], words) {
+        let words = Observation::words(kind, counted, value);
+        if !ring::push_kept(self.observation_ring, [head, tail, tail_seen], words) {
             // Relaxed load and store: this thread alone writes the count.
             refused.store(refused.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
+    }
+
+    #[inline(always)]
+    fn wants_observations(&self) -> bool {
+        // Relaxed: as in `wants_events`.
+        self.registry.parts.control.observation_events.load(Ordering::Relaxed) != 0
     }
 
     #[cold]
@@ -488,7 +513,8 @@ impl<'a> Recorder<'a> {
 /// Where an observation counts.
 #[derive(Clone, Copy)]
 struct ObservedPlace {
-    of: ObservedInstrument,
+    /// The instrument's among those of its kind.
+    index: u32,
     series: u32,
     /// The place of the cell among those of its kind.
     place: usize,
@@ -499,7 +525,7 @@ struct ObservedPlace {
 /// The cells of a shard; none on the spill shard, whose number comes after those of all shards.
 fn own_observed(registry: Registry<'_>, shard: usize) -> OwnObserved<'_> {
     let cells = registry.parts.seldom.own_observed(shard);
-    OwnObserved::of(cells, registry.lane_map(), registry.own_instruments().tag(), 0)
+    OwnObserved::of(cells, registry.lane_map(), registry.own_instruments().tag())
 }
 
 impl Drop for Recorder<'_> {

@@ -240,6 +240,73 @@ fn messages_say_the_rate_and_distributions_where_requests_do() {
     assert!(String::from_utf8_lossy(&text).contains("|d|@0.5|#"), "{}", String::from_utf8_lossy(&text));
 }
 
+/// Without constant tags, those of a series are copied as they lie, but for the outcome, which lines leave out: it is last, or
+/// before a little, or before a lot.
+#[test]
+fn messages_and_lines_are_whole_in_whatever_room_they_fit_into_and_in_no_smaller_one() {
+    let long = "z".repeat(90);
+    for (labels, dogstatsd, influxdb) in [
+        (vec![], "method:GET,name:/a".to_owned(), "method=GET,name=/a".to_owned()),
+        (vec![("zone", "b")], "method:GET,name:/a,zone:b".into(), "method=GET,name=/a,zone=b".into()),
+        (
+            vec![("lane", "1"), ("zone", long.as_str())],
+            format!("method:GET,name:/a,lane:1,zone:{long}"),
+            format!("lane=1,method=GET,name=/a,zone={long}"),
+        ),
+    ] {
+        let storage = Box::<Engine>::default();
+        let registry = storage.registry();
+        let mut pump = registry.pump().expect("the only one");
+        pump.attach_observations(Exporter::Statsd);
+        let timer = registry.timer("first_byte", "").expect("room");
+        let series = registry.series_with_labels("GET", "/a", labels).expect("labels");
+        registry.recorder().observe(timer, series, Duration::from_micros(850));
+        pump.set_now(Timestamp::from_unix_nanos(1_700_000_000_000_000_001));
+        let mut taken = Vec::new();
+        pump.drain_observations(|some| taken.extend_from_slice(some));
+        let messages = MessageEncoder::new(registry, "load").expect("a prefix").observations();
+        let lines = ObservationEncoder::new(registry, "load", &ConstantLabels::NONE).expect("a measurement");
+        let expected = [
+            format!("load.first_byte:0.85|ms|#{dogstatsd}"),
+            format!("load,{influxdb} first_byte_ms=0.85 {}", taken[0].observed_at.as_unix_nanos()),
+        ];
+        for (is_line, expected) in [false, true].into_iter().zip(expected) {
+            for room in 0..expected.len() + 150 {
+                let mut out = vec![0; room];
+                let encoded = match is_line {
+                    true => lines.encode(&taken[0], 0, &mut out),
+                    false => messages.encode(&taken[0], 0, &mut out),
+                };
+                let encoded = encoded.ok().map(|length| String::from_utf8_lossy(&out[..length]).into_owned());
+                assert_eq!(encoded, (room >= expected.len()).then(|| expected.clone()), "{room}");
+            }
+        }
+    }
+}
+
+/// The lane must carry, which is a longer way than the usual one.
+#[test]
+fn a_bucket_that_counts_more_than_its_lane_holds_puts_each_value_into_the_ring_once() {
+    const MANY: u64 = 65_536 + 5;
+    let storage = Box::<Engine>::default();
+    let registry = storage.registry();
+    let mut pump = registry.pump().expect("the only one");
+    pump.attach_observations(Exporter::Influxdb);
+    let (timer, series) = (registry.timer("first_byte", "").expect("room"), registry.series("GET", "/a"));
+    let (mut recorder, mut sum) = (registry.recorder(), 0);
+    for number in 0..MANY {
+        recorder.observe(timer, series, Duration::from_nanos(1_000_000 + number % 7));
+        if number % 64 == 63 || number + 1 == MANY {
+            pump.drain_observations(|some| sum += some.iter().map(|it| it.value - 1_000_000).sum::<u64>());
+        }
+    }
+    let total = registry.series_histogram_total(timer, series);
+    let expected = (0..MANY).map(|number| number % 7).sum::<u64>();
+    assert_eq!((total.count(), total.number, total.sum), (MANY, MANY, MANY * 1_000_000 + expected));
+    let account = pump.detach_observations(Exporter::Influxdb);
+    assert_eq!((account.recorded, account.dropped.get(DropReason::RingFull), sum), (MANY, 0, expected));
+}
+
 #[test]
 fn without_rings_or_without_anybody_who_wants_them_nothing_is_put_into_a_ring() {
     fn drained<const RING: usize>(storage: &Engine<Exponential, RING>, wants: bool) -> (u64, usize) {

@@ -15,6 +15,12 @@ impl<'a> StoredText<'a> {
         Self { words, length }
     }
 
+    /// Bytes of the text.
+    #[inline(always)]
+    pub(crate) const fn len(self) -> usize {
+        self.length
+    }
+
     /// Copies the text to the front of `room`. If there is more room, some bytes after the text are overwritten too.
     /// Returns the length of the text, or `None` if it does not fit.
     #[inline(always)]

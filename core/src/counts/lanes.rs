@@ -26,6 +26,19 @@ pub(crate) fn count(lane: &OwnedU16) -> bool {
     next.is_multiple_of(HALF_TURN)
 }
 
+/// Counts one in a lane that this thread alone writes, unless it must [`carry`] then: for whoever has a longer way for that.
+/// Whether it was counted.
+#[inline(always)]
+pub(crate) fn count_between_carries(lane: &OwnedU16) -> bool {
+    let next = (u64::from(lane.own_value()) + 1) % TURN;
+    let is_between = !next.is_multiple_of(HALF_TURN);
+    if is_between {
+        // Relaxed, as in `count`.
+        lane.store(next as u16, Ordering::Relaxed);
+    }
+    is_between
+}
+
 /// Counts half a turn in a lane's wide word. `wide_in_use` is the word of its cell that says that there are such.
 pub(crate) fn carry(wide: &OwnedU32, wide_in_use: &AtomicU64) {
     // Relaxed: the fence below comes before the first lane that has begun a turn again.

@@ -75,15 +75,6 @@ impl<'a> OwnCells<'a> {
         }
     }
 
-    /// What leads to the lanes.
-    #[inline(always)]
-    pub(crate) const fn slots(&self) -> Slots<'a> {
-        match self {
-            Self::Merged(cells) => Slots::Fine(cells.slots),
-            Self::Classic(cells) => Slots::Coarse(cells.slots),
-        }
-    }
-
     /// The same, but without the cells of failures; where they are not apart, without any.
     pub(crate) fn without_failures(mut self) -> Self {
         match &mut self {

@@ -1,10 +1,11 @@
 //! How observations are counted: by the one thread that owns a shard, in plain loads and stores, and in the spill shard by
 //! several.
 
+use crate::atomics::owned::OwnedU16;
 use crate::atomics::{AtomicU64, Ordering::Relaxed, Ordering::Release};
 use crate::counts::bounds::Quantity;
 use crate::counts::cells::ClassicCell;
-use crate::counts::lane_map::{LaneMap, Slots, lane_in_slot};
+use crate::counts::lane_map::{COARSE, FINE, LaneMap, SlotTables, Slots, lane_in_slot};
 use crate::counts::lanes;
 use crate::counts::layout::{
     COUNT, CellHead, HEAD, LARGEST, LATENCY_SUM, LONGEST, SHORTEST, SIZE_SUM, SMALLEST, WIDE_IN_USE,
@@ -13,30 +14,30 @@ use crate::counts::observed_cells::{CounterCell, HistogramCells, ObservedCells, 
 use crate::counts::own_cells::Counting;
 use crate::metrics::handles;
 
-/// A shard's cells of the first series, and the registry that they are of.
+/// A shard's cells, and the registry that they are of.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnObserved<'a> {
     counters: &'a [CounterCell],
     histograms: OwnHistograms<'a>,
     /// The tag of the registry's handles.
     tag: u32,
-    /// Observations of series below this are counted; none on the spill shard.
-    end: u32,
     /// The lane of the smallest numbers, which comes after those of times.
     first_of_sizes: u32,
 }
 
+/// With the slots that lead to their lanes, so that one look at the kind of storage is enough.
 #[derive(Clone, Copy)]
 enum OwnHistograms<'a> {
-    Merged { heads: &'a [CellHead], lanes: &'a [ObservedLanes] },
-    Classic(&'a [ClassicCell]),
+    Merged { slots: &'a SlotTables<FINE>, heads: &'a [CellHead], lanes: &'a [ObservedLanes] },
+    Classic { slots: &'a SlotTables<COARSE>, cells: &'a [ClassicCell] },
 }
 
 /// One observation of a histogram.
 #[derive(Clone, Copy)]
 pub(crate) struct ObservedValue {
-    /// The handle of the histogram.
-    pub(crate) handle: u32,
+    /// The histogram's among those of its kind.
+    pub(crate) index: u32,
+    /// That counts it.
     pub(crate) series: u32,
     pub(crate) quantity: Quantity,
     /// In nanoseconds or units.
@@ -44,87 +45,91 @@ pub(crate) struct ObservedValue {
 }
 
 impl<'a> OwnObserved<'a> {
-    /// Those of `cells`, for series below `end`.
-    pub(crate) fn of(cells: ObservedCells<'a>, map: LaneMap<'_>, tag: u32, end: u32) -> Self {
-        let histograms = match cells.histograms {
-            HistogramCells::Merged { heads, lanes, .. } => OwnHistograms::Merged { heads, lanes },
-            HistogramCells::Classic(cells) => OwnHistograms::Classic(cells),
-            // Several threads write those.
-            HistogramCells::Spilled(_) => OwnHistograms::Merged { heads: &[], lanes: &[] },
+    /// Those of `cells`.
+    pub(crate) fn of(cells: ObservedCells<'a>, map: LaneMap<'a>, tag: u32) -> Self {
+        let histograms = match (map.slots(), cells.histograms) {
+            (Slots::Fine(slots), HistogramCells::Merged { heads, lanes, .. }) => {
+                OwnHistograms::Merged { slots, heads, lanes }
+            }
+            // Several threads write those of the spill shard.
+            (Slots::Fine(slots), _) => OwnHistograms::Merged { slots, heads: &[], lanes: &[] },
+            (Slots::Coarse(slots), HistogramCells::Classic(cells)) => OwnHistograms::Classic { slots, cells },
+            (Slots::Coarse(slots), _) => OwnHistograms::Classic { slots, cells: &[] },
         };
         let first_of_sizes = map.all(Quantity::Size).first as u32;
-        Self { counters: cells.counters, histograms, tag, end, first_of_sizes }
-    }
-
-    pub(crate) const fn set_end(&mut self, end: u32) {
-        self.end = end;
-    }
-
-    /// The place of the cell of a handle's instrument and a series, where its kind has `cells` of them; nothing where that is
-    /// the handle of another registry, or the series is not among the first.
-    #[inline(always)]
-    fn place(&self, capacity: usize, handle: u32, series: u32) -> Option<usize> {
-        let (index, series) = handles::place(self.tag, handle, series);
-        if series >= self.end {
-            return None;
-        }
-        place(capacity, (index, series))
+        Self { counters: cells.counters, histograms, tag, first_of_sizes }
     }
 
     /// The index of a handle's instrument among those of its kind, and the series that it counts for this one.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn instrument_of(&self, handle: u32, series: u32) -> (u32, u32) {
         handles::place(self.tag, handle, series)
     }
 
-    /// Raises a counter in storage that has cells for `capacity` series; whether its cell was found.
+    /// Raises a counter, of which [`instrument_of`](Self::instrument_of) says this, in storage that has cells for `capacity`
+    /// series; whether its cell was found, and the series is below `end`.
     #[inline(always)]
-    pub(crate) fn add(&self, capacity: usize, counter: u32, series: u32, by: u64) -> bool {
-        let Some(cell) = self.place(capacity, counter, series).and_then(|place| self.counters.get(place)) else {
-            return false;
-        };
+    pub(crate) fn add(&self, (capacity, end): (usize, u32), (index, series): (u32, u32), by: u64) -> bool {
+        let place = if series < end { place(capacity, (index, series)) } else { None };
+        let Some(cell) = place.and_then(|place| self.counters.get(place)) else { return false };
         raise_own(cell, by);
         true
     }
 
-    /// Counts a value with the lane that its slot says. `carry` is told the place and the lane where that must [`carry`].
+    /// Counts a value with the lane that its slot says, in storage and of series as in [`add`](Self::add). A lane that must
+    /// [`carry`] is crowded.
     #[inline(always)]
-    pub(crate) fn observe(
-        &self,
-        capacity: usize,
-        slots: Slots<'_>,
-        seen: ObservedValue,
-        carry: impl FnOnce(usize, usize),
-    ) -> Counting {
-        let lane = match slots {
-            Slots::Fine(tables) => lane_in_slot(tables, seen.quantity, seen.value),
-            Slots::Coarse(tables) => lane_in_slot(tables, seen.quantity, seen.value),
+    pub(crate) fn observe(&self, (capacity, end): (usize, u32), seen: ObservedValue) -> Counting {
+        // First, so that storage with rings, where it finds nothing, looks for no lane.
+        if seen.series >= end {
+            return Counting::Unknown;
+        }
+        let Some(place) = place(capacity, (seen.index, seen.series)) else { return Counting::Unknown };
+        let lane = match self.histograms {
+            OwnHistograms::Merged { slots, .. } => lane_in_slot(slots, seen.quantity, seen.value),
+            OwnHistograms::Classic { slots, .. } => lane_in_slot(slots, seen.quantity, seen.value),
         };
-        self.observe_in(capacity, lane, seen, carry)
+        self.count(place, lane, seen, |lane, _| lanes::count_between_carries(lane))
     }
 
-    /// The same with this lane of the registry's map.
-    #[inline(always)]
+    /// The same at this place and with this lane of the registry's map. `carry` is told the place and the lane where that must
+    /// [`carry`].
     pub(crate) fn observe_in(
         &self,
-        capacity: usize,
+        place: usize,
         lane: usize,
         seen: ObservedValue,
         carry: impl FnOnce(usize, usize),
     ) -> Counting {
-        let Some(place) = self.place(capacity, seen.handle, seen.series) else { return Counting::Unknown };
+        self.count(place, lane, seen, |counted, lane| {
+            if lanes::count(counted) {
+                carry(place, lane);
+            }
+            true
+        })
+    }
+
+    /// Counts a value in a lane of the registry's map, as `count` does in the cell's lane of this number: unless it says no.
+    #[inline(always)]
+    fn count(
+        &self,
+        place: usize,
+        lane: usize,
+        seen: ObservedValue,
+        count: impl FnOnce(&OwnedU16, usize) -> bool,
+    ) -> Counting {
         let lane = lane_of_quantity(seen.quantity, lane, self.first_of_sizes as usize);
         let head = match self.histograms {
-            OwnHistograms::Merged { heads, lanes } => {
+            OwnHistograms::Merged { heads, lanes, .. } => {
                 let (Some(head), Some(lanes)) = (heads.get(place), lanes.get(place)) else { return Counting::Unknown };
                 let Some(counted) = lanes.get(lane) else { return Counting::Crowded };
-                if lanes::count(counted) {
-                    carry(place, lane);
+                if !count(counted, lane) {
+                    return Counting::Crowded;
                 }
                 keep_extremes(head, seen);
                 head
             }
-            OwnHistograms::Classic(cells) => {
+            OwnHistograms::Classic { cells, .. } => {
                 let Some((head, lanes)) = cells.get(place).and_then(|cell| cell.split_first_chunk()) else {
                     return Counting::Unknown;
                 };

@@ -32,10 +32,17 @@ impl Default for Observation {
 }
 
 impl Observation {
-    /// What a recorder puts into its ring: the time comes when it is taken out.
-    pub(crate) const fn words(series: u32, of: ObservedInstrument, value: u64) -> [u64; OBSERVATION_WORDS] {
-        let is_histogram = matches!(of.kind, InstrumentKind::Histogram) as u64;
-        [series as u64 | (of.index as u64) << INDEX_SHIFT | is_histogram << KIND_SHIFT, value]
+    /// What a recorder puts into its ring, of the instrument with an index among those of this kind, and of a series: the time
+    /// comes when it is taken out.
+    #[inline(always)]
+    pub(crate) const fn words(
+        kind: InstrumentKind,
+        (index, series): (u32, u32),
+        value: u64,
+    ) -> [u64; OBSERVATION_WORDS] {
+        // One half of the word at a time: a constant of 64 bits takes an instruction of its own.
+        let of = index | (matches!(kind, InstrumentKind::Histogram) as u32) << (KIND_SHIFT - INDEX_SHIFT);
+        [series as u64 | (of as u64) << INDEX_SHIFT, value]
     }
 
     pub(crate) const fn from_words([head, value]: [u64; OBSERVATION_WORDS]) -> Self {
@@ -60,7 +67,7 @@ mod tests {
         for kind in [InstrumentKind::Counter, InstrumentKind::Histogram] {
             for (series, index, value) in [(0, 0, 0), (u32::MAX, 1_022, u64::MAX), (7, 3, 1 << 50)] {
                 let of = ObservedInstrument { kind, index };
-                let read = Observation::from_words(Observation::words(series, of, value));
+                let read = Observation::from_words(Observation::words(kind, (index.into(), series), value));
                 assert_eq!((read.series.number(), read.of, read.value), (series, of, value));
                 assert_eq!(read.observed_at, Timestamp::default());
             }

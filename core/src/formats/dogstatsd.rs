@@ -51,6 +51,11 @@ pub const PREFIX_BYTES: usize = 160;
 /// Room for what begins a message.
 const START_BYTES: usize = 1 + PREFIX_BYTES + ".:".len() + metrics::LATENCY.dogstatsd.len();
 
+/// The flag of a failure, as events have it.
+const FAILURE: u32 = Outcome::Failure as u32;
+/// A flag that no event has: that of each request.
+const EACH: u32 = 1 << u16::BITS;
+
 const OUTCOMES: [&[u8; 16]; 2] = [b",outcome:success", b",outcome:failure"];
 
 /// Writes events as messages: `loaddensity.requests:1|c|#method:GET,name:/x,outcome:success`, then
@@ -61,10 +66,11 @@ pub struct MessageEncoder<'a> {
     format: MessageFormat,
     /// What begins the three messages as long as they are the contract's, which take an eighth of the
     /// instructions then.
-    contract: Option<[ItemStart<START_BYTES>; ITEMS as usize]>,
+    contract: [ItemStart<START_BYTES>; ITEMS as usize],
+    /// Requests with one of these flags have messages that are not the contract's. One word for all that says so, for
+    /// each request asks.
+    differing: u32,
     fills_with_newlines: bool,
-    /// Whether counters of failures say their kind.
-    has_kinds: bool,
 }
 
 impl<'a> MessageEncoder<'a> {
@@ -88,8 +94,10 @@ impl<'a> MessageEncoder<'a> {
         let format = MessageFormat::new(given);
         let requests = joined!(metrics::REQUESTS.dogstatsd, ":1|", metrics::REQUESTS.dogstatsd_type, "|#").as_slice();
         let starts = [requests, joined!(metrics::LATENCY.dogstatsd, ":"), joined!(metrics::SIZE.dogstatsd, ":")];
-        let contract = Some(starts.map(|name| ItemStart::new(&[&format.prefix, name])));
-        Ok(Self { registry, format, contract, fills_with_newlines: false, has_kinds: registry.has_error_label() })
+        let contract = starts.map(|name| ItemStart::new(&[&format.prefix, name]));
+        // Counters of failures say their kind.
+        let differing = if registry.has_error_label() { FAILURE } else { 0 };
+        Ok(Self { registry, format, contract, differing, fills_with_newlines: false })
     }
 
     /// Latency and size as distributions (`d`), of which Datadog's servers make percentiles over all hosts, instead of
@@ -187,19 +195,19 @@ impl<'a> MessageEncoder<'a> {
     /// The same with messages that are not the contract's.
     fn with(mut self, change: impl FnOnce(&mut MessageFormat)) -> Self {
         change(&mut self.format);
-        self.contract = None;
+        self.differing |= EACH;
         self
     }
 
     fn context(&self, event: &Event) -> Context<'a> {
-        let kind = event.error_kind().filter(|_| self.has_kinds);
+        let kind = event.error_kind().filter(|_| self.differing & FAILURE != 0);
         Context { tags: self.tags(event), outcome: event.outcome(), kind }
     }
 
     /// What begins the contract's messages, where those of `event` are the contract's.
     #[inline(always)]
     fn contract_of(&self, event: &Event) -> Option<&[ItemStart<START_BYTES>; ITEMS as usize]> {
-        self.contract.as_ref().filter(|_| !self.has_kinds || event.outcome() == Outcome::Success)
+        ((u32::from(event.flags) | EACH) & self.differing == 0).then_some(&self.contract)
     }
 
     #[inline(always)]

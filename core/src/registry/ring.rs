@@ -6,6 +6,7 @@
 //! the ring's size, which is a power of two.
 
 use crate::atomics::{AtomicU64, Ordering};
+use crate::cold::cold_path;
 
 /// Words of a request.
 pub(crate) const EVENT_WORDS: usize = 4;
@@ -65,16 +66,21 @@ pub(crate) fn push<const WORDS: usize>(
 
 /// Pushes `event` as [`push`] does, where the shard's header keeps the head, and the tail as its owner last read it: for rings
 /// that are used too seldom for a recorder to have them at hand.
+#[inline(always)]
 pub(crate) fn push_kept<const WORDS: usize>(
     slots: &[[AtomicU64; WORDS]],
     [head, tail, tail_seen]: [&AtomicU64; 3],
     event: [u64; WORDS],
 ) -> bool {
-    // Relaxed, twice: owners alone write these words, and the claim of a shard pairs with its release.
-    let mut seen = tail_seen.load(Ordering::Relaxed);
-    let is_pushed = push(slots, head, tail, (head.load(Ordering::Relaxed), &mut seen), event);
-    tail_seen.store(seen, Ordering::Relaxed);
-    is_pushed
+    // Relaxed, here and below: owners alone write these words, and the claim of a shard pairs with its release.
+    let (head_now, mut seen) = (head.load(Ordering::Relaxed), tail_seen.load(Ordering::Relaxed));
+    if head_now.wrapping_sub(seen) >= slots.len() as u64 {
+        cold_path();
+        // Acquire, as in `push`.
+        seen = tail.load(Ordering::Acquire);
+        tail_seen.store(seen, Ordering::Relaxed);
+    }
+    push(slots, head, tail, (head_now, &mut seen), event)
 }
 
 /// Where the ring of a shard that was just claimed is filled on: what [`push`] wants of head and tail.

@@ -138,7 +138,24 @@ impl MessageFormat {
     }
 
     /// Appends the fields of a message that has a series and no outcome: its tags, the constant ones and the origin.
+    #[inline]
     pub(super) fn put_fields_of_series(
+        &self,
+        tags: StoredText<'_>,
+        last_stays: bool,
+        out: &mut ItemWriter<'_>,
+    ) -> Result<(), Full> {
+        if !self.constant(last_stays).text().is_empty() {
+            return self.put_fields_with_constant(tags, last_stays, out);
+        }
+        out.put(b"|#", 2)?;
+        out.put_text(tags)?;
+        self.put_origin(out)
+    }
+
+    /// The same where there are constant tags, which are compared with those of the series.
+    #[inline(never)]
+    fn put_fields_with_constant(
         &self,
         tags: StoredText<'_>,
         last_stays: bool,
@@ -154,9 +171,10 @@ impl MessageFormat {
     }
 
     /// Appends the origin to a message that has no timestamp.
+    #[inline]
     pub(super) fn put_origin(&self, out: &mut ItemWriter<'_>) -> Result<(), Full> {
-        out.put_exact(&self.fields.before_time)?;
-        out.put_exact(&self.fields.after_time)
+        out.put_some(&self.fields.before_time)?;
+        out.put_some(&self.fields.after_time)
     }
 
     /// Appends the origin to a message of this second, in the order of Datadog's Go client.

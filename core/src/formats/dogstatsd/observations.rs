@@ -1,16 +1,18 @@
 //! Instruments of the engine's own per event: a message for each observation.
 
+use super::PREFIX_BYTES;
 use super::gauges::METRIC_BYTES;
 use super::message_format::MessageFormat;
 use crate::events::batch::EventEncoder;
 use crate::events::observation::Observation;
 use crate::labels::dogstatsd::DogstatsdTags;
 use crate::metrics::InstrumentKind;
-use crate::metrics::produced_names::dogstatsd;
 use crate::metrics::unit::ShownUnit;
 use crate::registry::Registry;
-use crate::registry::instruments::declaration::Reach;
+use crate::registry::instruments::declaration::{InstrumentShape, Reach, StoredInstrument};
+use crate::registry::instruments::declared::Instruments;
 use crate::wire::text::item::ItemWriter;
+use crate::wire::text::item_start::ItemStart;
 use crate::wire::text::out::Full;
 
 /// Writes observations as messages: `loaddensity.checks_failed:1|c|#method:GET,name:/x`, and
@@ -38,21 +40,27 @@ use crate::wire::text::out::Full;
 #[derive(Clone, Debug)]
 pub struct ObservationMessageEncoder<'a> {
     registry: Registry<'a>,
+    instruments: Instruments<'a>,
+    /// The prefix.
+    start: ItemStart<{ 1 + PREFIX_BYTES + ".".len() }>,
     format: MessageFormat,
     fills_with_newlines: bool,
 }
 
 impl<'a> ObservationMessageEncoder<'a> {
-    pub(super) const fn new(registry: Registry<'a>, format: MessageFormat, fills_with_newlines: bool) -> Self {
-        Self { registry, format, fills_with_newlines }
+    pub(super) fn new(registry: Registry<'a>, format: MessageFormat, fills_with_newlines: bool) -> Self {
+        let (instruments, start) = (registry.own_instruments(), ItemStart::new(&[&format.prefix]));
+        Self { registry, instruments, start, format, fills_with_newlines }
     }
 
-    const fn metric_type(&self, kind: InstrumentKind, unit: ShownUnit) -> &'static [u8] {
-        match (kind, unit) {
-            (InstrumentKind::Counter, _) => b"|c",
-            (InstrumentKind::Histogram, _) if self.format.distributions => b"|d",
-            (InstrumentKind::Histogram, ShownUnit::Milliseconds) => b"|ms",
-            (InstrumentKind::Histogram, ShownUnit::One | ShownUnit::Bytes) => b"|h",
+    /// As long as what is copied at once, and the length.
+    #[inline]
+    const fn metric_type(&self, shape: InstrumentShape) -> (&'static [u8; 4], usize) {
+        match (shape.kind, shape.unit) {
+            (InstrumentKind::Counter, _) => (b"|c  ", 2),
+            (InstrumentKind::Histogram, _) if self.format.distributions => (b"|d  ", 2),
+            (InstrumentKind::Histogram, ShownUnit::Milliseconds) => (b"|ms ", 3),
+            (InstrumentKind::Histogram, ShownUnit::One | ShownUnit::Bytes) => (b"|h  ", 2),
         }
     }
 }
@@ -70,24 +78,30 @@ impl EventEncoder<Observation> for ObservationMessageEncoder<'_> {
 
     /// # Errors
     /// [`Full`] also where the name is longer than [`METRIC_BYTES`] with the prefix.
+    #[inline]
     fn encode(&self, observation: &Observation, _: u8, out: &mut [u8]) -> Result<usize, Full> {
-        let instrument = self.registry.own_instruments().named(observation.of).ok_or(Full)?;
-        let named = instrument.named();
-        let name = dogstatsd(&named).of(&named).next().ok_or(Full)?.parts();
-        if self.format.prefix.len() + name.iter().map(|part| part.len()).sum::<usize>() > METRIC_BYTES {
+        // The message of a single value has the instrument's name as it is: the first of what `produced_names` says.
+        let StoredInstrument { name, shape } = self.instruments.observed(observation.of).ok_or(Full)?;
+        if self.start.len() + name.len() > METRIC_BYTES {
             return Err(Full);
         }
-        let (room, shape) = (out.len(), instrument.shape);
+        let room = out.len();
         let mut out = ItemWriter::new(out);
-        out.put_exact(&self.format.prefix)?;
-        name.iter().try_for_each(|part| out.put_exact(part.as_bytes()))?;
-        out.put_exact(b":")?;
-        match shape.unit {
-            ShownUnit::Milliseconds => out.put_millis(observation.value, b"")?,
-            ShownUnit::One | ShownUnit::Bytes => out.put_integer(observation.value, b"")?,
-        }
-        out.put_exact(self.metric_type(shape.kind, shape.unit))?;
-        out.put_exact(self.format.rate.as_bytes())?;
+        self.start.begin(&mut out)?;
+        out.put_text(name)?;
+        out.put_piece::<48>(
+            #[inline(always)]
+            |piece| {
+                piece.put_all(b":");
+                match shape.unit {
+                    ShownUnit::Milliseconds => piece.put_millis(observation.value),
+                    ShownUnit::One | ShownUnit::Bytes => piece.put_integer(observation.value),
+                }
+                let (metric_type, length) = self.metric_type(shape);
+                piece.put(metric_type, length);
+            },
+        )?;
+        out.put_some(self.format.rate.as_bytes())?;
         match shape.reach {
             Reach::Run => self.format.put_own_fields(false, &mut out)?,
             Reach::Series => {

@@ -6,6 +6,7 @@ use crate::aggregates::distribution::Distribution;
 use crate::aggregates::observed::{CounterTotal, HistogramTotal};
 use crate::aggregates::own_instrument::OwnInstrument;
 use crate::labels::constant::ConstantLabels;
+use crate::labels::influxdb as labels;
 use crate::labels::influxdb::InfluxdbTags;
 use crate::metrics::produced_names::{ProducedName, influxdb};
 use crate::metrics::unit::ShownUnit;
@@ -46,15 +47,21 @@ impl<'a> InstrumentEncoder<'a> {
     pub(super) fn begin(&self, series: Option<Series>, out: &mut [u8]) -> Result<usize, Full> {
         let room = out.len();
         let mut line = ItemWriter::new(out);
-        self.measurement.begin(&mut line)?;
-        match series {
-            Some(series) => {
-                let (tags, outcome_at) = self.registry.shown_entry(series).labels::<InfluxdbTags>();
-                self.tags.put(tags, OutcomeTag::LeftOut(outcome_at), 0, None, &mut line)?;
-            }
-            None => self.tags.put_alone(&mut line)?,
-        }
+        self.put_beginning(series, &mut line)?;
         Ok(room - line.room())
+    }
+
+    /// The same, appended to `line`.
+    #[inline]
+    pub(super) fn put_beginning(&self, series: Option<Series>, line: &mut ItemWriter<'_>) -> Result<(), Full> {
+        self.measurement.begin(line)?;
+        let Some(series) = series else { return self.tags.put_alone(line) };
+        let (tags, outcome_at) = self.registry.shown_entry(series).labels::<InfluxdbTags>();
+        const OUTCOME: usize = labels::OUTCOMES[0].len();
+        if self.tags.has_constant() || !line.put_text_without::<OUTCOME>(tags, outcome_at) {
+            return self.tags.put(tags, OutcomeTag::LeftOut(outcome_at), 0, None, line);
+        }
+        Ok(())
     }
 
     /// What a line ends with: a space and the time.
@@ -135,24 +142,19 @@ impl InstrumentNews {
 }
 
 /// Writes fields, with commas between them.
-pub(super) struct FieldWriter<'b> {
+struct FieldWriter<'b> {
     line: ItemWriter<'b>,
     separator: u8,
 }
 
 impl<'b> FieldWriter<'b> {
     /// With `first` before the first field.
-    pub(super) const fn new(line: ItemWriter<'b>, first: u8) -> Self {
+    const fn new(line: ItemWriter<'b>, first: u8) -> Self {
         Self { line, separator: first }
     }
 
-    /// What follows the fields.
-    pub(super) fn into_line(self) -> ItemWriter<'b> {
-        self.line
-    }
-
     /// A value in this unit: times are milliseconds and floats, all else is an integer.
-    pub(super) fn put(&mut self, name: &ProducedName<'_>, value: u64, unit: ShownUnit) -> Result<(), Full> {
+    fn put(&mut self, name: &ProducedName<'_>, value: u64, unit: ShownUnit) -> Result<(), Full> {
         match unit {
             ShownUnit::Milliseconds => {
                 self.put_name(name)?;
@@ -162,7 +164,7 @@ impl<'b> FieldWriter<'b> {
         }
     }
 
-    pub(super) fn put_integer(&mut self, name: &ProducedName<'_>, value: u64) -> Result<(), Full> {
+    fn put_integer(&mut self, name: &ProducedName<'_>, value: u64) -> Result<(), Full> {
         self.put_name(name)?;
         self.line.put_integer(value.min(MAX_INTEGER), b"i")
     }

@@ -87,6 +87,11 @@ impl AddedTags {
         !self.are_of_failures || outcome == Outcome::Failure
     }
 
+    /// Whether there is a constant one.
+    pub(super) fn has_constant(&self) -> bool {
+        !self.constant.is_empty()
+    }
+
     /// Whether the status code is a field, and not only a tag.
     pub(super) const fn has_status_field(&self) -> bool {
         !matches!(self.status, StatusCode::Tag)

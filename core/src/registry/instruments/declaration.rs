@@ -2,9 +2,10 @@
 
 use heapless::{String, Vec};
 
+use crate::atomics::stored_text::StoredText;
 use crate::atomics::{AtomicU64, Ordering, words};
 use crate::metrics::InstrumentKind;
-use crate::metrics::handles::{DESCRIPTION_BYTES, INSTRUMENT_NAME_BYTES};
+use crate::metrics::handles::{DESCRIPTION_BYTES, INSTRUMENT_NAME_BYTES, MAX_INSTRUMENTS};
 use crate::metrics::produced_names::{Named, NamedKind};
 use crate::metrics::unit::ShownUnit;
 use crate::registry::instruments::instrument_error::InstrumentError;
@@ -67,11 +68,12 @@ fn check_form(name: &str) -> Result<(), InstrumentError> {
 /// What formats add to names, and what looks as if they had.
 const UNITS: [&str; 8] = ["ms", "s", "seconds", "milliseconds", "bytes", "ratio", "percent", "total"];
 
-/// The words of one instrument, all zero at first: one with the shape and the lengths, then those of the name and of the description.
+/// The words of one instrument, all zero at first: one with the shape and the lengths, then those of the name and of the
+/// description; the last one is [`note_place`]'s.
 pub(crate) type DeclaredWords = [AtomicU64; 24];
 
 const NAME_WORDS: usize = INSTRUMENT_NAME_BYTES / 8;
-const _: () = assert!(1 + NAME_WORDS + DESCRIPTION_BYTES / 8 <= size_of::<[u64; 24]>() / 8);
+const _: () = assert!(1 + NAME_WORDS + DESCRIPTION_BYTES / 8 < size_of::<[u64; 24]>() / 8);
 
 /// An instrument as its words have it.
 #[derive(Clone, Debug)]
@@ -98,26 +100,48 @@ impl Declared {
     }
 }
 
-/// The name of an instrument and its shape, without the description, which takes long to read.
-#[derive(Clone, Debug)]
-pub(crate) struct NamedInstrument {
-    name: String<INSTRUMENT_NAME_BYTES>,
+/// The name of an instrument and its shape as they lie in its words, for whoever writes one observation after another.
+#[derive(Clone, Copy)]
+pub(crate) struct StoredInstrument<'a> {
+    pub(crate) name: StoredText<'a>,
     pub(crate) shape: InstrumentShape,
 }
 
-impl NamedInstrument {
+impl<'a> StoredInstrument<'a> {
     /// Reads words that were written, and published since.
-    pub(crate) fn read(words: &DeclaredWords) -> Self {
+    #[inline(always)]
+    pub(crate) fn read(words: &'a DeclaredWords) -> Self {
         let ([lengths, texts @ ..], (shape, _)) = (words, InstrumentShape::read(words));
         // Relaxed: as in `Declared::read`.
         let length = lengths.load(Ordering::Relaxed) as u8;
-        Self { name: text(texts.get(..NAME_WORDS).unwrap_or_default(), length), shape }
-    }
-
-    pub(crate) fn named(&self) -> Named<'_> {
-        Named { name: &self.name, kind: NamedKind::Instrument(self.shape.kind), unit: self.shape.unit }
+        // What follows the name is among the words, so that whole blocks can be copied.
+        Self { name: StoredText::new(texts, usize::from(length).min(INSTRUMENT_NAME_BYTES)), shape }
     }
 }
+
+/// In the words at a place that is an instrument's index among those of its kind: notes at which place the instrument itself
+/// is. There is one of each kind with this index.
+pub(crate) fn note_place([.., places]: &DeclaredWords, kind: InstrumentKind, place: usize) {
+    // Relaxed, twice: one thread at a time declares, and the release of how many are declared follows.
+    places.store(places.load(Ordering::Relaxed) | (place as u64 + 1) << place_shift(kind), Ordering::Relaxed);
+}
+
+/// The place that was noted; `None` where none was.
+#[inline(always)]
+pub(crate) fn noted_place([.., places]: &DeclaredWords, kind: InstrumentKind) -> Option<usize> {
+    // Relaxed: the acquire load of how many are declared came before.
+    let noted = (places.load(Ordering::Relaxed) >> place_shift(kind)) as u16;
+    usize::from(noted).checked_sub(1)
+}
+
+const fn place_shift(kind: InstrumentKind) -> u32 {
+    match kind {
+        InstrumentKind::Counter => 0,
+        InstrumentKind::Histogram => u16::BITS,
+    }
+}
+
+const _: () = assert!(2 * MAX_INSTRUMENTS <= u16::MAX as usize, "a place takes 16 bits");
 
 impl Declaration<'_> {
     /// Writes this into words that nobody reads yet.
@@ -135,6 +159,7 @@ impl Declaration<'_> {
 
 impl InstrumentShape {
     /// Reads it and the index of words that were written, and published since.
+    #[inline]
     pub(crate) fn read([shape, ..]: &DeclaredWords) -> (Self, usize) {
         // Relaxed: the acquire load of how many are declared came before.
         let shape = shape.load(Ordering::Relaxed);

@@ -1,11 +1,13 @@
 //! The instruments that were declared. Whoever declares one takes a lock; readers wait for nobody.
 
+use core::fmt;
+
 use crate::atomics::{AtomicU64, Ordering, const_unless_loom};
 use crate::metrics::InstrumentKind;
 use crate::metrics::handles::{self, ObservedInstrument};
 use crate::metrics::produced_names::clash;
 use crate::registry::instruments::declaration::{
-    Declaration, Declared, DeclaredWords, InstrumentShape, NamedInstrument, Reach,
+    self, Declaration, Declared, DeclaredWords, InstrumentShape, Reach, StoredInstrument,
 };
 use crate::registry::instruments::instrument_error::InstrumentError;
 
@@ -86,15 +88,14 @@ impl<'a> Instruments<'a> {
     }
 
     /// The one that an observation is of.
-    pub(crate) fn named(self, of: ObservedInstrument) -> Option<NamedInstrument> {
-        let [first, second] = self.words;
-        let is_wanted = |words: &&DeclaredWords| {
-            let (shape, index) = InstrumentShape::read(words);
-            shape.kind == of.kind && index == usize::from(of.index)
-        };
-        first.iter().chain(second).take(self.count()).find(is_wanted).map(NamedInstrument::read)
+    #[inline]
+    pub(crate) fn observed(self, of: ObservedInstrument) -> Option<StoredInstrument<'a>> {
+        let count = self.count();
+        let place = declaration::noted_place(self.word_at(of.index.into())?, of.kind)?;
+        self.word_at(place).filter(|_| place < count).map(StoredInstrument::read)
     }
 
+    #[inline]
     fn word_at(self, place: usize) -> Option<&'a DeclaredWords> {
         let [first, second] = self.words;
         first.get(place).or_else(|| second.get(place.checked_sub(first.len())?))
@@ -141,6 +142,9 @@ impl<'a> Instruments<'a> {
             match self.word_at(count) {
                 Some(words) if index < self.room(kind) => {
                     wanted.write(words, index);
+                    if let Some(words) = self.word_at(index) {
+                        declaration::note_place(words, kind, count);
+                    }
                     // Release publishes the words.
                     self.control.count.store(count as u64 + 1, Ordering::Release);
                     Ok(self.handle(wanted.shape.reach, index))
@@ -168,6 +172,12 @@ impl<'a> Instruments<'a> {
     pub(crate) fn alone<T>(self, act: impl FnOnce() -> T) -> T {
         let _lock = self.has_room().then(|| Lock::take(&self.control.lock));
         act()
+    }
+}
+
+impl fmt::Debug for Instruments<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instruments").field("count", &self.count()).finish_non_exhaustive()
     }
 }
 

@@ -51,6 +51,12 @@ impl<'b> ItemWriter<'b> {
         self.advance(bytes.len())
     }
 
+    /// Appends `bytes`, of which there are none usually.
+    #[inline(always)]
+    pub(crate) fn put_some(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        if bytes.is_empty() { Ok(()) } else { self.put_exact(bytes) }
+    }
+
     /// Appends an integer, and `suffix` after it.
     #[inline(always)]
     pub(crate) fn put_integer<const M: usize>(&mut self, value: u64, suffix: &[u8; M]) -> Result<(), Full> {
@@ -111,11 +117,36 @@ impl<'b> ItemWriter<'b> {
         self.advance(length)
     }
 
+    /// Appends a text of an entry without the `N` bytes that it has at `at`; `false`, and the buffer holds nothing useful,
+    /// where the whole text does not fit with what is copied after it.
+    #[inline(always)]
+    pub(crate) fn put_text_without<const N: usize>(&mut self, text: StoredText<'_>, at: usize) -> bool {
+        let Some(left) = text.copy_wide(self.rest).and_then(|length| length.checked_sub(N)) else { return false };
+        if at < left && !close_gap::<N>(self.rest, at, left) {
+            return false;
+        }
+        self.advance(left).is_ok()
+    }
+
     #[inline(always)]
     fn advance(&mut self, length: usize) -> Result<(), Full> {
         self.rest = core::mem::take(&mut self.rest).get_mut(length..).ok_or(Full)?;
         Ok(())
     }
+}
+
+/// Moves what is after the `N` bytes at `at` to where they are, until `end`; `false` where a part of `N` bytes is not there.
+#[inline(never)]
+fn close_gap<const N: usize>(room: &mut [u8], at: usize, end: usize) -> bool {
+    let Some(mut parts) = room.get_mut(at..).map(|room| room.as_chunks_mut::<N>().0) else { return false };
+    let mut moved = at;
+    while moved < end {
+        let [to, rest @ ..] = parts else { return false };
+        let [from, ..] = rest else { return false };
+        *to = *from;
+        (parts, moved) = (rest, moved + N);
+    }
+    true
 }
 
 /// Copies exactly `length` bytes to the front of `room`.

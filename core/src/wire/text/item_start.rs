@@ -26,6 +26,11 @@ impl<const N: usize> ItemStart<N> {
         Self { bytes, length }
     }
 
+    /// Bytes of the text.
+    pub(crate) const fn len(&self) -> usize {
+        self.length
+    }
+
     /// Begins an item.
     #[inline(always)]
     pub(crate) fn begin(&self, item: &mut ItemWriter<'_>) -> Result<(), Full> {
