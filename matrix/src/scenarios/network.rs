@@ -75,7 +75,10 @@ pub(crate) fn packet_loss<R: Runtime>(course: &mut Course) -> Result<(), Trouble
     if (arrived + lost_datagrams..=arrived + lost_datagrams + kept).contains(&left) {
         return Ok(());
     }
-    Err(format!("{left} datagrams left, {lost_datagrams} were lost, {kept} packets kept, {arrived} arrived").into())
+    Err(format!(
+        "{left} datagrams left, {lost_datagrams} were lost, {kept} packets kept, {arrived} arrived: {counts:?}"
+    )
+    .into())
 }
 
 /// The link is cut for some seconds, here or at the other end, then it is whole again. Every third time the exporters stop
