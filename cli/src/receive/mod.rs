@@ -105,7 +105,7 @@ impl ReceiveScraper<'_> {
             Err(error) => {
                 let complaint = error.to_string();
                 if self.complaint.as_ref() != Some(&complaint) {
-                    say::warning(format_args!("the page was not scraped: {complaint}"));
+                    say::warning(format_args!("the page was not scraped: {complaint} (--scrape; is its exporter up?)"));
                 }
                 self.complaint = Some(complaint);
             }
