@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 
 fn run(args: &RecordingCostsArgs) -> Result<(), BenchError> {
     if cfg!(debug_assertions) && !args.dry_run {
-        return Err("a build without optimization: figures are those of `cargo run --release`".into());
+        return Err("a build without optimization: figures are those of `cargo run --profile bench`".into());
     }
     let processor = args.processor.clone().map_or_else(processor, Ok)?;
     let how = [

@@ -1,7 +1,7 @@
 //! What datagrams cost the exporters' side: CPU time and system calls per million requests, sent one by one and by
 //! segmentation offload, on each runtime. Prints a Markdown table.
 //!
-//! `cargo run --release -p loaddensity-metrics-benches --bin udp [-- RATE [SECONDS [ROUNDS]]]`
+//! `cargo run --profile bench -p loaddensity-metrics-benches --bin udp [-- RATE [SECONDS [ROUNDS]]]`
 //!
 //! The main thread records at a fixed rate into exporters that have a thread of their own; a third thread reads what
 //! arrives over the loopback interface. CPU of the exporters is that of the process less that of those two threads.
