@@ -193,6 +193,8 @@ macro_rules! conformance_group {
             $crate::tested::<$runtime>(case, $crate::$group::$case::<$runtime>);
         }
     };
+    // What the runtime's author says it does without cannot run. `cargo test` shows the reason, and a test of its own fails where
+    // the runtime has it all the same. Which group needs what stands in `NEEDS` too, for cases that are not ignored.
     (@ignored $lack:literal $($group:tt)+) => {
         $crate::conformance_group!(@tests [#[ignore = $lack]] $($group)+);
     };
